@@ -1,0 +1,70 @@
+# The default is what to run before a commit, with everything that belongs to it staged.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+
+FUZZTIME  ?= 5s
+BENCH     ?= .
+BENCHTIME ?= 1s
+EXAMPLE   ?= chi
+
+MODULES := $(shell find . -name go.mod -not -path '*/node_modules/*' -not -path '*/testdata/*' | sort | xargs -n1 dirname)
+# The tools module pins tools and has no package of its own.
+CODE    := $(filter-out ./tools,$(MODULES))
+LINT    := .bin/golangci-lint
+
+# each runs a command in modules: $(call each,modules,command).
+each = @for m in $(1); do echo "== $$m"; (cd "$$m" && $(2)); done
+
+.PHONY: precommit
+precommit: tidy fmt lint race clean-tree
+
+.PHONY: tidy
+tidy: ## Fails, and shows the difference, where a go.mod or go.sum is not tidy.
+	$(call each,$(MODULES),go mod tidy -diff)
+
+.PHONY: fmt
+fmt: $(LINT) ## Rewrites what is not formatted.
+	$(call each,$(CODE),$(abspath $(LINT)) fmt ./...)
+
+.PHONY: lint
+lint: $(LINT)
+	$(call each,$(CODE),$(abspath $(LINT)) run --allow-serial-runners ./...)
+
+.PHONY: test
+test:
+	$(call each,$(CODE),go test ./...)
+
+.PHONY: race
+race:
+	$(call each,$(CODE),go test -race ./...)
+
+.PHONY: fuzz
+fuzz: ## Fuzzes every target of every package for FUZZTIME.
+	@for m in $(CODE); do \
+		targets=$$(cd "$$m" && go test -list '^Fuzz' ./...); \
+		awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' <<<"$$targets" | \
+		while read -r pkg name; do \
+			echo "== $$pkg $$name"; \
+			(cd "$$m" && go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null); \
+		done; \
+	done
+
+.PHONY: bench
+bench:
+	$(call each,$(CODE),go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
+
+.PHONY: example
+example: ## Runs examples/$(EXAMPLE).
+	go run ./examples/$(EXAMPLE)
+
+.PHONY: clean-tree
+clean-tree: ## Fails where the tree is not what is committed or staged.
+	@git diff --exit-code
+	@left=$$(git ls-files --others --exclude-standard); \
+	if [ -n "$$left" ]; then printf 'neither staged nor ignored:\n%s\n' "$$left"; exit 1; fi
+
+$(LINT): tools/go.mod tools/go.sum
+	go build -C tools -ldflags='-s -w' -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

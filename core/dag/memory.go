@@ -1,0 +1,318 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dag
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-ect/ect/core/id"
+)
+
+// What a [Memory] store holds unless its configuration says otherwise.
+const (
+	// DefaultMaxTasks is the largest number of tasks; a task takes about a kilobyte.
+	DefaultMaxTasks = 1 << 18
+	// DefaultMaxUnsigned is the largest number of unsigned tasks among them, so that
+	// unsigned traffic cannot starve signed.
+	DefaultMaxUnsigned = 1 << 16
+	// DefaultQuiet is how long nothing must have come for a workflow before it may be
+	// dropped: longer than a token is accepted.
+	DefaultQuiet = 20 * time.Minute
+)
+
+// ownReserve is the part of the capacity kept for tokens of this process, whose work
+// may be done already.
+const ownReserve = 8
+
+// MemoryConfig sets the bounds of a [Memory] store. Zero means the default; negative
+// is a construction error.
+type MemoryConfig struct {
+	MaxTasks    int
+	MaxUnsigned int
+	// Quiet is how long a workflow must have been quiet to be dropped.
+	Quiet time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Memory is a bounded store of one process: several instances of a service do not see
+// each other's tasks. It drops whole workflows that have been quiet, never part of
+// one; tokens without a workflow go one by one (profile 5.10). It is safe for
+// concurrent use.
+type Memory struct {
+	cfg MemoryConfig
+
+	mu       sync.RWMutex
+	nodes    map[Key]*record
+	digests  map[edgeKey]*record
+	tasks    map[id.UUID]*twins
+	waiting  map[id.UUID]int
+	groups   map[id.UUID]*group
+	quiet    *list.List // of *group, quietest first
+	unsigned int
+}
+
+type edgeKey struct {
+	task   id.UUID
+	digest id.Short
+}
+
+// twins are the tokens of one task id, by level class.
+type twins struct{ signed, unsigned []*record }
+
+// group is what is dropped together: a workflow, or one token that has none.
+type group struct {
+	workflow id.Workflow
+	records  []*record
+	last     time.Time
+	place    *list.Element
+}
+
+// NewMemory returns an empty store.
+func NewMemory(cfg MemoryConfig) (*Memory, error) {
+	switch {
+	case cfg.MaxTasks < 0:
+		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxTasks is negative")
+	case cfg.MaxUnsigned < 0:
+		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxUnsigned is negative")
+	case cfg.Quiet < 0:
+		return nil, fmt.Errorf("ect: dag.MemoryConfig.Quiet is negative")
+	}
+	if cfg.MaxTasks == 0 {
+		cfg.MaxTasks = DefaultMaxTasks
+	}
+	if cfg.MaxUnsigned == 0 {
+		cfg.MaxUnsigned = min(DefaultMaxUnsigned, cfg.MaxTasks)
+	}
+	if cfg.Quiet == 0 {
+		cfg.Quiet = DefaultQuiet
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Memory{
+		cfg: cfg, quiet: list.New(),
+		nodes: map[Key]*record{}, digests: map[edgeKey]*record{}, tasks: map[id.UUID]*twins{},
+		waiting: map[id.UUID]int{}, groups: map[id.UUID]*group{},
+	}, nil
+}
+
+// Len returns how many tasks are held, and how many of them are unsigned.
+func (m *Memory) Len() (tasks, unsigned int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.nodes), m.unsigned
+}
+
+// Check implements [Store].
+func (m *Memory) Check(ctx context.Context, batch []Entry, rules Rules) ([]Judgement, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	j, err := judgeBatch((*memoryView)(m), batch, rules)
+	if err != nil {
+		return nil, err
+	}
+	return j.judgements(), nil
+}
+
+// Admit implements [Store].
+func (m *Memory) Admit(ctx context.Context, batch []Entry, rules Rules) ([]Judgement, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	now := m.cfg.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	j, err := judgeBatch((*memoryView)(m), batch, rules)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.makeRoom(j.out, now); err != nil {
+		return nil, err
+	}
+	for i := range j.out {
+		m.put(&j.out[i], now)
+	}
+	return j.judgements(), nil
+}
+
+// makeRoom drops quiet workflows until the new ones of the records fit.
+func (m *Memory) makeRoom(out []record, now time.Time) error {
+	total, unsigned, own := 0, 0, true
+	for i := range out {
+		if m.nodes[out[i].Key] != nil {
+			continue
+		}
+		total++
+		own = own && out[i].own
+		if !out[i].Key.Signed {
+			unsigned++
+		}
+	}
+	limit, unsignedLimit := m.cfg.MaxTasks, m.cfg.MaxUnsigned
+	if own {
+		limit += max(limit/ownReserve, 1)
+		unsignedLimit += max(unsignedLimit/ownReserve, 1)
+	}
+	full := func() bool {
+		return len(m.nodes)+total > limit || unsigned > 0 && m.unsigned+unsigned > unsignedLimit
+	}
+	// Two a time keep the store tidy at no cost; more only when it is full.
+	for n := 0; n < 2 || full(); n++ {
+		oldest := m.quiet.Front()
+		if oldest == nil {
+			break
+		}
+		g, ok := oldest.Value.(*group)
+		if !ok || now.Sub(g.last) <= m.cfg.Quiet {
+			break
+		}
+		m.drop(g)
+	}
+	if full() {
+		return ErrFull
+	}
+	return nil
+}
+
+// put keeps a record, or what is newly known of one that is kept already.
+func (m *Memory) put(r *record, now time.Time) {
+	if known := m.nodes[r.Key]; known != nil {
+		m.await(known, -1)
+		known.lowest, known.partial, known.found = r.lowest, r.partial, r.found
+		m.await(known, +1)
+		m.touch(known.group, now)
+		return
+	}
+	kept := new(record)
+	*kept = *r
+	m.nodes[kept.Key] = kept
+	m.digests[edgeKey{kept.Key.Task, kept.Digest.Short()}] = kept
+	t := m.tasks[kept.Key.Task]
+	if t == nil {
+		t = &twins{}
+		m.tasks[kept.Key.Task] = t
+	}
+	class := t.class(kept.Key.Signed)
+	kept.twin = len(*class)
+	*class = append(*class, kept)
+	if !kept.Key.Signed {
+		m.unsigned++
+	}
+	m.await(kept, +1)
+	m.join(kept, now)
+}
+
+func (t *twins) class(signed bool) *[]*record {
+	if signed {
+		return &t.signed
+	}
+	return &t.unsigned
+}
+
+// await counts the task ids that a record names and did not find.
+func (m *Memory) await(r *record, by int) {
+	for n, d := range r.found {
+		if d != (id.Digest{}) {
+			continue
+		}
+		task := r.Preds[n].Task
+		if m.waiting[task] += by; m.waiting[task] == 0 {
+			delete(m.waiting, task)
+		}
+	}
+}
+
+// join puts a record into the group it will be dropped with.
+func (m *Memory) join(r *record, now time.Time) {
+	var g *group
+	if r.Workflow.Present {
+		g = m.groups[r.Workflow.ID]
+	}
+	if g == nil {
+		g = &group{workflow: r.Workflow}
+		g.place = m.quiet.PushBack(g)
+		if r.Workflow.Present {
+			m.groups[r.Workflow.ID] = g
+		}
+	}
+	r.group = g
+	g.records = append(g.records, r)
+	m.touch(g, now)
+}
+
+func (m *Memory) touch(g *group, now time.Time) {
+	g.last = now
+	m.quiet.MoveToBack(g.place)
+}
+
+// drop forgets a group.
+func (m *Memory) drop(g *group) {
+	m.quiet.Remove(g.place)
+	if g.workflow.Present {
+		delete(m.groups, g.workflow.ID)
+	}
+	for _, r := range g.records {
+		delete(m.nodes, r.Key)
+		if k := (edgeKey{r.Key.Task, r.Digest.Short()}); m.digests[k] == r {
+			delete(m.digests, k)
+		}
+		t := m.tasks[r.Key.Task]
+		class := t.class(r.Key.Signed)
+		last := len(*class) - 1
+		(*class)[r.twin] = (*class)[last]
+		(*class)[r.twin].twin = r.twin
+		*class = slices.Delete(*class, last, last+1)
+		if len(t.signed)+len(t.unsigned) == 0 {
+			delete(m.tasks, r.Key.Task)
+		}
+		if !r.Key.Signed {
+			m.unsigned--
+		}
+		m.await(r, -1)
+	}
+}
+
+// memoryView reads a store whose lock is held.
+type memoryView Memory
+
+func (m *memoryView) byKey(k Key) *record { return m.nodes[k] }
+
+func (m *memoryView) candidates(from *Node, e Edge, yield func(*record) bool) {
+	if e.Bound {
+		if r := m.digests[edgeKey{e.Task, e.Digest}]; r != nil {
+			yield(r)
+		}
+		return
+	}
+	t := m.tasks[e.Task]
+	if t == nil {
+		return
+	}
+	for _, r := range t.signed {
+		if !yield(r) {
+			return
+		}
+	}
+	if from.Key.Signed {
+		return
+	}
+	for _, r := range t.unsigned {
+		if !yield(r) {
+			return
+		}
+	}
+}
+
+func (m *memoryView) anyOf(task id.UUID) bool { return m.tasks[task] != nil }
+
+func (m *memoryView) awaited(task id.UUID) bool { return m.waiting[task] > 0 }

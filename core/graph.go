@@ -1,0 +1,329 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-ect/ect/core/dag"
+	"github.com/go-ect/ect/core/replay"
+)
+
+// checkGraph is step 12: the rules of the graph, and which workflow goes on.
+func (m *message) checkGraph(ctx context.Context) *Error {
+	m.result = &Received{}
+	for i := range m.tokens {
+		t := &m.tokens[i]
+		switch {
+		case t.copied:
+		case t.role == Notice:
+			m.result.notices = append(m.result.notices, m.verified(t))
+		case t.unbound != nil:
+			m.result.notCarried++
+		default:
+			n := t.node()
+			n.Token = t.normalText()
+			if !t.signed {
+				n.Key.Issuer = strings.Clone(n.Key.Issuer)
+			}
+			m.batch = append(m.batch, dag.Entry{
+				Node: n,
+				Head: t.role == Head,
+				// An answer's further predecessors are its issuer's business (profile 5.2).
+				Required: t.role == Head && m.p.answers == nil && m.v.policy.Missing == RejectMissing,
+			})
+			m.at = append(m.at, i)
+		}
+	}
+	goesOn := map[Digest]Workflow{}
+	rules := m.v.rules()
+	rules.Cross = func(from, to *dag.Node) bool {
+		w, ok := m.v.admitsEdge(from, to)
+		if named, again := goesOn[to.Digest]; again && named != w {
+			return false // two edges of one token that would go on differently
+		}
+		goesOn[to.Digest] = w
+		return ok
+	}
+	judged, err := m.v.cfg.tasks.Check(ctx, m.batch, rules)
+	if err != nil {
+		return m.graphError(ctx, err)
+	}
+	if bad := m.describe(judged); bad != nil {
+		return bad
+	}
+	if bad := m.checkAnswer(judged); bad != nil {
+		return bad
+	}
+	return m.decideWorkflow(goesOn)
+}
+
+// rules returns the graph's part of the policy; edges between workflows are not in it.
+func (v *Verifier) rules() dag.Rules {
+	return dag.Rules{Skew: int64(v.policy.predSkew / time.Second), MinLevel: uint8(v.policy.MinChainLevel)}
+}
+
+func (v *Verifier) admitsEdge(from, to *dag.Node) (Workflow, bool) {
+	if v.policy.CrossWorkflow == nil {
+		return Workflow{}, false
+	}
+	return v.policy.CrossWorkflow(CrossWorkflowEdge{
+		PredIssuer: from.Key.Issuer, Pred: from.Key.Task, PredWorkflow: from.Workflow,
+		ChildIssuer: to.Key.Issuer, Child: to.Key.Task, ChildWorkflow: to.Workflow,
+	})
+}
+
+// describe turns the judgements into results, each with the predecessors that came
+// along.
+func (m *message) describe(judged []dag.Judgement) *Error {
+	if len(judged) != len(m.batch) {
+		return refuse(CodeUnavailable, "the task store judged another batch")
+	}
+	all := make(map[Digest]*Verified, len(judged))
+	for n := range judged {
+		t := &m.tokens[m.at[n]]
+		v := m.verified(t)
+		v.text = m.batch[n].Token
+		v.lowest, v.partial, v.cross = Level(judged[n].Lowest), judged[n].Partial, judged[n].Cross
+		v.missing = judged[n].Missing
+		all[v.digest] = v
+		if t.role == Head {
+			m.result.heads = append(m.result.heads, v)
+		} else {
+			m.result.context = append(m.result.context, v)
+		}
+	}
+	for n := range judged {
+		v := all[m.tokens[m.at[n]].digest]
+		for _, d := range judged[n].Preds {
+			if p := all[d]; p != nil {
+				v.carried = append(v.carried, p)
+			}
+		}
+	}
+	for _, v := range all {
+		v.link = &link{task: v.claims.TaskID, digest: v.digest, text: v.text}
+	}
+	for _, v := range all {
+		for _, p := range v.carried {
+			v.link.preds = append(v.link.preds, p.link)
+		}
+	}
+	m.result.sender = m.sender()
+	return nil
+}
+
+func (m *message) verified(t *received) *Verified {
+	return &Verified{
+		signed: t.signed, issuer: t.claims.issuer, claims: t.claims.Claims,
+		payload: t.payload, text: t.text, digest: t.digest,
+		role: t.role, binding: t.key.Binding, partial: true, lowest: L1,
+	}
+}
+
+// sender finds the head that the body belongs to (profile 9.7).
+func (m *message) sender() *Verified {
+	heads, peer := m.result.heads, m.p.Evidence.Peer
+	if peer == "" {
+		if len(heads) == 1 {
+			return heads[0]
+		}
+		return nil
+	}
+	var found *Verified
+	for _, h := range heads {
+		if h.issuer != peer {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = h
+	}
+	return found
+}
+
+// checkAnswer holds an answer against the dispatch it answers.
+func (m *message) checkAnswer(judged []dag.Judgement) *Error {
+	want := m.p.answers
+	if want == nil {
+		return nil
+	}
+	heads := m.result.heads
+	if len(heads) != 1 {
+		return refuse(CodeAnswer, "an answer has one head")
+	}
+	if heads[0].issuer != want.peer {
+		return refuse(CodeAnswer, "the answer is not by the identity that was called")
+	}
+	for n := range judged {
+		if m.batch[n].Digest != heads[0].digest {
+			continue
+		}
+		for _, d := range judged[n].Preds {
+			if d == want.dispatch {
+				return nil
+			}
+		}
+	}
+	return refuse(CodeAnswer, "the answer does not name the dispatch")
+}
+
+// decideWorkflow finds the workflow that a task on these heads is part of.
+func (m *message) decideWorkflow(goesOn map[Digest]Workflow) *Error {
+	named := func(h *Verified) Workflow {
+		if w, ok := goesOn[h.digest]; ok {
+			return w
+		}
+		return h.claims.Workflow
+	}
+	heads := m.result.heads
+	m.result.workflow = named(heads[0])
+	same := true
+	for _, h := range heads[1:] {
+		same = same && named(h) == m.result.workflow
+	}
+	if same {
+		return nil
+	}
+	if m.v.policy.CrossWorkflow == nil {
+		return refuse(CodeWorkflow, "the heads are of several workflows")
+	}
+	for n, h := range heads {
+		w, ok := m.v.policy.CrossWorkflow(CrossWorkflowEdge{
+			PredIssuer: h.issuer, Pred: h.claims.TaskID, PredWorkflow: named(h), ChildIssuer: m.v.policy.Audience,
+		})
+		if !ok || n > 0 && w != m.result.workflow {
+			return refuse(CodeWorkflow, "the heads are of several workflows")
+		}
+		m.result.workflow = w
+	}
+	return nil
+}
+
+// checkBody is the body's part of step 13, where the body is known already.
+func (m *message) checkBody(context.Context) *Error {
+	s := m.result.sender
+	if m.v.policy.Body != BodyMatch || s == nil || !m.p.Content.Present || !s.claims.OutHash.Present {
+		return nil
+	}
+	if s.claims.OutHash != m.p.Content {
+		return refuse(CodeBody, "the body is not the one that the sender's record names")
+	}
+	return nil
+}
+
+// claim is step 14, and lets the tokens into the task store once it succeeded.
+func (m *message) claim(ctx context.Context) *Error {
+	if m.v.policy.Replay != ReplayOff && !m.p.Observe {
+		if bad := m.claimIDs(ctx); bad != nil {
+			return bad
+		}
+	}
+	admitted := make(map[[2]dag.Key]bool)
+	rules := m.v.rules()
+	rules.Cross = func(from, to *dag.Node) bool {
+		// Admitted once already, or newly found since: the policy answers again.
+		k := [2]dag.Key{from.Key, to.Key}
+		if ok, known := admitted[k]; known {
+			return ok
+		}
+		_, ok := m.v.admitsEdge(from, to)
+		admitted[k] = ok
+		return ok
+	}
+	if _, err := m.v.cfg.tasks.Admit(ctx, m.batch, rules); err != nil {
+		bad := m.graphError(ctx, err)
+		if rel := m.result.Release(ctx); rel != nil {
+			return NewError(bad.Code, errors.Join(bad.err, rel))
+		}
+		return bad
+	}
+	return nil
+}
+
+func (m *message) claimIDs(ctx context.Context) *Error {
+	batch := make([]replay.Claim, 0, 1)
+	texts := make([]string, 0, 1)
+	for n := range m.batch {
+		t := &m.tokens[m.at[n]]
+		if t.role != Head {
+			continue
+		}
+		k := m.batch[n].Key
+		last := t.claims.IssuedAt.Add(m.v.policy.maxAge)
+		if t.claims.Expiry.Before(last) {
+			last = t.claims.Expiry
+		}
+		batch = append(batch, replay.Claim{
+			Key: replay.NewKey(k.Signed, k.Issuer, k.Task), Digest: replay.Digest(t.digest.Short()),
+			Signed: k.Signed, Domain: t.key.Domain,
+			NotAfter: last.Add(m.v.policy.leeway).Unix(),
+		})
+		texts = append(texts, m.batch[n].Token)
+	}
+	outcomes, err := m.v.cfg.replay.Claim(ctx, batch, m.v.policy.Replay == ReplayOncePerInstance)
+	if err != nil {
+		return NewError(CodeUnavailable, err)
+	}
+	var bad *Error
+	fresh := make([]replay.Claim, 0, len(batch))
+	for n, o := range outcomes {
+		switch {
+		case o == replay.Conflict:
+			h := m.result.heads[n]
+			if h.signed {
+				m.v.cfg.observers.evidence(ctx, Equivocation{Issuer: h.issuer, TaskID: h.claims.TaskID, Second: texts[n]})
+			}
+			bad = refuse(CodeEquivocation, "another token of the same issuer and id was presented before")
+		case o == replay.Same && m.v.policy.Replay == ReplayOncePerInstance:
+			if bad == nil {
+				bad = refuse(CodeReplayed, "the token was presented before")
+			}
+		case o == replay.Fresh:
+			fresh = append(fresh, batch[n])
+		}
+	}
+	if len(outcomes) != len(batch) {
+		bad = refuse(CodeUnavailable, "the replay store answered for another batch")
+	}
+	if bad == nil {
+		m.result.store, m.result.claims = m.v.cfg.replay, fresh
+	}
+	return bad
+}
+
+// graphError says in codes what the graph answered, and shows evidence of equivocation.
+func (m *message) graphError(ctx context.Context, err error) *Error {
+	r, ok := errors.AsType[*dag.Refusal](err)
+	if !ok {
+		return NewError(CodeUnavailable, err)
+	}
+	code, ok := graphCodes[r.Reason]
+	if !ok {
+		return NewError(CodeUnavailable, err)
+	}
+	if r.Reason == dag.Equivocation && r.First.Key.Signed && r.Index < len(m.batch) {
+		m.v.cfg.observers.evidence(ctx, Equivocation{
+			Issuer: r.First.Key.Issuer, TaskID: r.First.Key.Task,
+			First: r.First.Token, Second: m.batch[r.Index].Token,
+		})
+	}
+	return NewError(code, err)
+}
+
+var graphCodes = map[dag.Reason]Code{
+	dag.Missing:       CodePredMissing,
+	dag.Ambiguous:     CodePredAmbiguous,
+	dag.Differs:       CodePredDigest,
+	dag.TooLate:       CodePredTime,
+	dag.CrossWorkflow: CodeWorkflow,
+	dag.ChainLevel:    CodeChainLevel,
+	dag.Cycle:         CodeCycle,
+	dag.WalkLimit:     CodeWalkLimit,
+	dag.Equivocation:  CodeEquivocation,
+}

@@ -1,0 +1,298 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-ect/ect/core/id"
+)
+
+// Issuer writes tokens in one identity's name. It is immutable and safe for
+// concurrent use if its signer is.
+type Issuer struct {
+	identity string
+	signer   Signer // nil at L1
+	headers  [2]string
+	cfg      issuerConfig
+}
+
+type issuerConfig struct {
+	lifetime time.Duration
+	now      func() time.Time
+}
+
+// IssuerOption sets what has a good default.
+type IssuerOption interface {
+	applyIssuer(issuerConfig) issuerConfig
+}
+
+type issuerOption func(issuerConfig) issuerConfig
+
+func (f issuerOption) applyIssuer(c issuerConfig) issuerConfig { return f(c) }
+
+// WithLifetime sets how long tokens live, from one second to 24 hours; 10 minutes
+// unless set (profile 3).
+func WithLifetime(d time.Duration) IssuerOption {
+	return issuerOption(func(c issuerConfig) issuerConfig { c.lifetime = d; return c })
+}
+
+// NewIssuer returns an issuer of signed tokens. identity becomes `iss`: a SPIFFE or
+// WIMSE identifier where there are such, an https: or urn:uuid: URI elsewhere.
+func NewIssuer(identity string, signer Signer, opts ...IssuerOption) (*Issuer, error) {
+	if signer == nil {
+		return nil, errors.New("ect: NewIssuer: the signer is nil; NewUnsignedIssuer issues at L1")
+	}
+	if a := signer.Algorithm(); a != ES256 && a != ES384 && a != EdDSA {
+		return nil, errors.New("ect: NewIssuer: the signer's algorithm is none of ES256, ES384 and EdDSA")
+	}
+	if signer.KeyID() == "" {
+		return nil, errors.New("ect: NewIssuer: the signer has no key id")
+	}
+	return newIssuer(identity, signer, opts)
+}
+
+// NewUnsignedIssuer returns an issuer at L1: anyone on the channel can write the same
+// in its name.
+func NewUnsignedIssuer(identity string, opts ...IssuerOption) (*Issuer, error) {
+	return newIssuer(identity, nil, opts)
+}
+
+func newIssuer(identity string, signer Signer, opts []IssuerOption) (*Issuer, error) {
+	if !isURI(identity) {
+		return nil, errors.New("ect: NewIssuer: the identity is not a URI")
+	}
+	i := &Issuer{identity: identity, signer: signer, cfg: issuerConfig{lifetime: DefaultLifetime, now: time.Now}}
+	for _, o := range opts {
+		i.cfg = o.applyIssuer(i.cfg)
+	}
+	if i.cfg.lifetime < time.Second || i.cfg.lifetime > DefaultMaxLifetime {
+		return nil, errors.New("ect: NewIssuer: the lifetime is not between a second and 24 hours")
+	}
+	if signer == nil {
+		return i, nil
+	}
+	for rev, typ := range []string{Revision01: typ01, Revision00: typ00} {
+		b := []byte(`{"alg":"` + signer.Algorithm().String() + `","typ":"` + typ + `","kid":`)
+		b, err := appendJSONString(b, signer.KeyID())
+		if err != nil {
+			return nil, err
+		}
+		i.headers[rev] = base64.RawURLEncoding.EncodeToString(append(b, '}')) + "."
+	}
+	return i, nil
+}
+
+// Identity returns the `iss` of what it issues.
+func (i *Issuer) Identity() string { return i.identity }
+
+// Level returns L1 or L2.
+func (i *Issuer) Level() Level {
+	if i.signer == nil {
+		return L1
+	}
+	return L2
+}
+
+// IssueRequest is what a new token shall say. What is left out gets a good value.
+type IssueRequest struct {
+	// TaskID is a new random one if zero. An id is never used twice.
+	TaskID UUID
+	// Workflow as given: absent stays absent.
+	Workflow Workflow
+	// Audience is required, except at L1.
+	Audience []string
+	// Action is required.
+	Action string
+	// Pred names the predecessors with their digests; at most 64, without repeats.
+	Pred []Predecessor
+	// InpHash and OutHash as given.
+	InpHash, OutHash Hash
+	// Ext as given; PredDigests must be nil, as Pred decides them.
+	Ext Ext
+	// Members are further members of `ect_ext`, with reverse-domain names.
+	Members map[string]json.RawMessage
+	// Revision decides the names on the wire.
+	Revision Revision
+}
+
+// Predecessor names a token that a new one comes after.
+type Predecessor struct {
+	TaskID UUID
+	Digest Digest
+}
+
+// Issued is a token that this process wrote. It is immutable; the slices of its
+// claims must not be changed.
+type Issued struct {
+	issuer string
+	level  Level
+	claims Claims
+	text   string
+	digest Digest
+}
+
+// Issuer returns the identity that issued it.
+func (i *Issued) Issuer() string { return i.issuer }
+
+// Level returns L1 or L2.
+func (i *Issued) Level() Level { return i.level }
+
+// Claims returns what it says.
+func (i *Issued) Claims() Claims { return i.claims }
+
+// Text returns the token.
+func (i *Issued) Text() string { return i.text }
+
+// Digest returns the token digest (profile 2.8).
+func (i *Issued) Digest() Digest { return i.digest }
+
+// Issue writes a token and signs it. It registers the token nowhere: a [Service] does,
+// so that its verifier knows it as a predecessor. An error is about the request, or
+// the signer's own.
+func (i *Issuer) Issue(ctx context.Context, r IssueRequest) (*Issued, error) {
+	c := Claims{
+		Audience: r.Audience, TaskID: r.TaskID, Workflow: r.Workflow, Action: r.Action,
+		InpHash: r.InpHash, OutHash: r.OutHash, Ext: r.Ext,
+		IssuedAt: i.cfg.now().Truncate(time.Second),
+	}
+	c.Expiry = c.IssuedAt.Add(i.cfg.lifetime).Truncate(time.Second)
+	if c.TaskID == (UUID{}) {
+		c.TaskID = id.NewUUID()
+	}
+	c.Pred = make([]UUID, len(r.Pred))
+	c.Ext.PredDigests = make([]id.Short, len(r.Pred))
+	for n, p := range r.Pred {
+		c.Pred[n], c.Ext.PredDigests[n] = p.TaskID, p.Digest.Short()
+	}
+	if err := i.check(&c, r); err != nil {
+		return nil, err
+	}
+	var buf [1024]byte
+	payload, err := i.appendClaims(buf[:0], &c, r)
+	if err != nil {
+		return nil, err
+	}
+	text, digest, err := i.seal(ctx, payload, r.Revision)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > DefaultTokenBytes {
+		return nil, fmt.Errorf("ect: issue: the token is longer than %d bytes", DefaultTokenBytes)
+	}
+	return &Issued{issuer: i.identity, level: i.Level(), claims: c, text: text, digest: digest}, nil
+}
+
+func (i *Issuer) check(c *Claims, r IssueRequest) error {
+	switch {
+	case r.Revision > Revision00:
+		return errors.New("ect: issue: no such revision")
+	case r.Ext.PredDigests != nil:
+		return errors.New("ect: issue: Ext.PredDigests is set; Pred decides the digests")
+	case !isAction(c.Action):
+		return errors.New("ect: issue: the action is not 1 to 256 bytes of permitted text")
+	case len(c.Pred) > MaxIssuedPred:
+		return fmt.Errorf("ect: issue: more than %d predecessors", MaxIssuedPred)
+	case len(c.Audience) == 0 && i.signer != nil:
+		return errors.New("ect: issue: the audience is empty")
+	}
+	for _, a := range c.Audience {
+		if a == "" {
+			return errors.New("ect: issue: an audience is empty")
+		}
+	}
+	if why := checkPred(c.Pred, c.TaskID); why != "" {
+		return errors.New("ect: issue: " + why)
+	}
+	return nil
+}
+
+// appendClaims writes the payload.
+func (i *Issuer) appendClaims(b []byte, c *Claims, r IssueRequest) (_ []byte, err error) {
+	if b, err = appendJSONString(append(b, `{"iss":`...), i.identity); err != nil {
+		return nil, err
+	}
+	if len(c.Audience) > 0 {
+		if b, err = appendAudience(append(b, `,"aud":`...), c.Audience); err != nil {
+			return nil, err
+		}
+	}
+	b = strconv.AppendInt(append(b, `,"iat":`...), c.IssuedAt.Unix(), 10)
+	b = strconv.AppendInt(append(b, `,"exp":`...), c.Expiry.Unix(), 10)
+	b = append(c.TaskID.Append(append(b, `,"jti":"`...)), '"')
+	if c.Workflow.Present {
+		b = append(c.Workflow.ID.Append(append(b, `,"wid":"`...)), '"')
+	}
+	if b, err = appendJSONString(append(b, `,"exec_act":`...), c.Action); err != nil {
+		return nil, err
+	}
+	pred, ext := `,"pred":[`, `,"ect_ext":`
+	if r.Revision == Revision00 {
+		pred, ext = `,"par":[`, `,"ext":`
+	}
+	b = append(b, pred...)
+	for n, p := range c.Pred {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = append(p.Append(append(b, '"')), '"')
+	}
+	b = append(b, ']')
+	if c.InpHash.Present {
+		b = append(base64.RawURLEncoding.AppendEncode(append(b, `,"inp_hash":"`...), c.InpHash.Sum[:]), '"')
+	}
+	if c.OutHash.Present {
+		b = append(base64.RawURLEncoding.AppendEncode(append(b, `,"out_hash":"`...), c.OutHash.Sum[:]), '"')
+	}
+	if b, err = appendExt(append(b, ext...), &c.Ext, r.Members); err != nil {
+		return nil, err
+	}
+	return append(b, '}'), nil
+}
+
+func appendAudience(b []byte, audience []string) (_ []byte, err error) {
+	if len(audience) == 1 {
+		return appendJSONString(b, audience[0])
+	}
+	b = append(b, '[')
+	for n, a := range audience {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		if b, err = appendJSONString(b, a); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+// seal puts the payload into its envelope.
+func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string, Digest, error) {
+	if i.signer == nil {
+		text := base64.RawURLEncoding.EncodeToString(payload)
+		return text, digestOf(text), nil
+	}
+	n := len(i.headers[rev]) + base64.RawURLEncoding.EncodedLen(len(payload))
+	b := make([]byte, 0, n+1+2*maxSignature)
+	b = append(b, i.headers[rev]...)
+	b = base64.RawURLEncoding.AppendEncode(b, payload)
+	sig, err := i.signer.Sign(ctx, b[:n:n])
+	if err != nil {
+		return "", Digest{}, err
+	}
+	alg := i.signer.Algorithm()
+	if len(sig) != alg.signatureLen() {
+		return "", Digest{}, errors.New("ect: issue: the signer gave a signature of the wrong length")
+	}
+	lowS(alg, sig)
+	digest := digestOf(string(b[:n]))
+	b = base64.RawURLEncoding.AppendEncode(append(b, '.'), sig)
+	return string(b), digest, nil
+}

@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/go-ect/ect/core/replay"
+)
+
+// Role says what a verified token is in its message (profile 4.1).
+type Role uint8
+
+// The roles.
+const (
+	// Head is what the message says: it passed every step.
+	Head Role = iota + 1
+	// Context is history that came along; its audience, times and level were not looked
+	// at, and it may have been presented before.
+	Context
+	// Notice tells that logging a token failed (profile 8.5).
+	Notice
+)
+
+// String returns "head", "context" or "notice".
+func (r Role) String() string {
+	switch r {
+	case Head:
+		return "head"
+	case Context:
+		return "context"
+	case Notice:
+		return "notice"
+	}
+	return "none"
+}
+
+// Finding is one part of a verification result. One boolean would hide what an auditor
+// asks (profile 4.2).
+type Finding uint8
+
+// The findings.
+const (
+	// NotChecked says that this version, or this configuration, does not check it.
+	NotChecked Finding = iota
+	No
+	Yes
+)
+
+// String returns "not checked", "no" or "yes".
+func (f Finding) String() string {
+	switch f {
+	case No:
+		return "no"
+	case Yes:
+		return "yes"
+	}
+	return "not checked"
+}
+
+func finding(b bool) Finding {
+	if b {
+		return Yes
+	}
+	return No
+}
+
+// Verified is a token that passed verification, and what came of it, in parts
+// (profile 4.2). Only a [Verifier] makes one. It is immutable and safe for concurrent
+// use; a nil or zero one says nothing and claims nothing.
+type Verified struct {
+	signed bool
+	issuer string
+	claims Claims
+	// payload is the JSON that was verified.
+	payload string
+	text    string
+	digest  Digest
+
+	role    Role
+	binding Binding
+	lowest  Level
+	partial bool
+	missing []UUID
+	cross   bool
+	carried []*Verified
+	link    *link
+}
+
+// Level returns the level achieved: L1 or L2 in this version (profile 1.2).
+func (v *Verified) Level() Level {
+	switch {
+	case v == nil || v.role == 0:
+		return 0
+	case v.signed:
+		return L2
+	}
+	return L1
+}
+
+// Role returns what the token is in its message.
+func (v *Verified) Role() Role { return v.role }
+
+// Issuer returns who issued a signed token: its `iss`, which its key is bound to. Of
+// an unsigned token it returns "", as nobody is known to have issued it.
+func (v *Verified) Issuer() string {
+	if !v.signed {
+		return ""
+	}
+	return v.issuer
+}
+
+// ClaimedIssuer returns `iss` whatever the level, "" if absent. At L1 anybody may have
+// written it (profile 1.6).
+func (v *Verified) ClaimedIssuer() string { return v.issuer }
+
+// Claims returns what the token says. Its slices must not be changed.
+func (v *Verified) Claims() Claims { return v.claims }
+
+// Claim returns a top-level claim as sent, one that the profile does not know included.
+func (v *Verified) Claim(name string) (json.RawMessage, bool) { return member(v.payload, name) }
+
+// Text returns the token, an ECDSA signature in its low form: what is stored and
+// forwarded (profile 2.8).
+func (v *Verified) Text() string { return v.text }
+
+// Digest returns the token digest, by which tokens are told apart (profile 2.8).
+func (v *Verified) Digest() Digest { return v.digest }
+
+// Binding tells how the issuer's key was bound to it; [BindingNone] at L1.
+func (v *Verified) Binding() Binding { return v.binding }
+
+// LowestLevel returns the lowest level among the token and its known ancestors: a
+// chain is as strong as its weakest token (profile 5.6).
+func (v *Verified) LowestLevel() Level { return v.lowest }
+
+// EdgesBound tells whether the token names its predecessors by digest, so that no
+// other token can stand in for one (profile 3.6). A root has nothing to bind: [Yes].
+func (v *Verified) EdgesBound() Finding {
+	return finding(len(v.claims.Pred) == 0 || v.claims.Ext.PredDigests != nil)
+}
+
+// Complete tells whether the graph is known from this token down to the roots. At L1
+// it never is (profile 5.8).
+func (v *Verified) Complete() Finding { return finding(!v.partial) }
+
+// Missing returns the predecessors that are not known here. Empty and not complete
+// means that they are missing further down.
+func (v *Verified) Missing() []UUID { return slices.Clone(v.missing) }
+
+// CrossesWorkflow tells whether a predecessor is of another workflow, which the policy
+// admitted (profile 5.5).
+func (v *Verified) CrossesWorkflow() Finding { return finding(v.cross) }
+
+// ProofBound tells whether a proof of possession covers the token (profile 6.3).
+// Nothing fills it yet.
+func (v *Verified) ProofBound() Finding { return NotChecked }
+
+// Suspect tells whether the token or an ancestor was issued under a compromised key
+// (profile 5.9). Nothing fills it yet.
+func (v *Verified) Suspect() Finding { return NotChecked }
+
+// Logged tells whether a receipt shows the token in a ledger (profile 8). Nothing
+// fills it yet.
+func (v *Verified) Logged() Finding { return NotChecked }
+
+// Predecessors returns the predecessors that came in the same message.
+func (v *Verified) Predecessors() []*Verified { return slices.Clone(v.carried) }
+
+// Received is a message that was accepted. It is safe for concurrent use.
+type Received struct {
+	heads      []*Verified
+	context    []*Verified
+	notices    []*Verified
+	notCarried int
+	workflow   Workflow
+	sender     *Verified
+
+	store  replay.Store
+	claims []replay.Claim
+}
+
+// Heads returns what the message says, in the order it came; at least one.
+func (r *Received) Heads() []*Verified { return slices.Clone(r.heads) }
+
+// Context returns the history that came along.
+func (r *Received) Context() []*Verified { return slices.Clone(r.context) }
+
+// Notices returns the reports of failed logging (profile 8.5).
+func (r *Received) Notices() []*Verified { return slices.Clone(r.notices) }
+
+// NotCarried returns how many context tokens could not be bound to a key and so count
+// as not carried (profile 4.1).
+func (r *Received) NotCarried() int { return r.notCarried }
+
+// Workflow returns the workflow that goes on: that of the heads, or what the policy
+// named where they differ (profile 5.5, 9.9).
+func (r *Received) Workflow() Workflow { return r.workflow }
+
+// Sender returns the head of whoever sent the message: the one whose issuer is the
+// authenticated peer, or the only one where no peer is authenticated (profile 9.7).
+func (r *Received) Sender() (*Verified, bool) { return r.sender, r.sender != nil }
+
+// Release gives the claims of the message back, so that it may be sent again. It is
+// for messages that were refused before their handler was called, and for nothing
+// after that (profile 7.3).
+func (r *Received) Release(ctx context.Context) error {
+	if len(r.claims) == 0 {
+		return nil
+	}
+	return r.store.Release(ctx, r.claims)
+}

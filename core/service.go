@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-ect/ect/core/dag"
+	"github.com/go-ect/ect/core/id"
+)
+
+// Service is one workload: what it believes, in whose name it records, and whom it
+// tells. Adapters are made from one. It is safe for concurrent use.
+type Service struct {
+	verifier  *Verifier
+	issuer    *Issuer
+	audiences *Audiences
+}
+
+// NewService ties a verifier, an issuer and a set of audiences together. Without an
+// issuer the service verifies and records nothing; without audiences it tells nobody.
+// Answers are addressed to who asked, so the issuer's identity must be the verifier's
+// audience.
+func NewService(v *Verifier, i *Issuer, a *Audiences) (*Service, error) {
+	if v == nil {
+		return nil, errors.New("ect: NewService: the verifier is nil")
+	}
+	if i != nil && i.identity != v.policy.Audience {
+		return nil, errors.New("ect: NewService: the issuer's identity is not the verifier's Policy.Audience")
+	}
+	if a == nil {
+		var err error
+		if a, err = NewAudiences(); err != nil {
+			return nil, err
+		}
+	}
+	return &Service{verifier: v, issuer: i, audiences: a}, nil
+}
+
+// Verifier returns the verifier.
+func (s *Service) Verifier() *Verifier { return s.verifier }
+
+// Audiences returns the peers that are told.
+func (s *Service) Audiences() *Audiences { return s.audiences }
+
+// Records tells whether the service has an issuer, and so tasks.
+func (s *Service) Records() bool { return s.issuer != nil }
+
+// Identity returns who the service is: the verifier's audience and the issuer's `iss`.
+func (s *Service) Identity() string { return s.verifier.policy.Audience }
+
+// BodyDiffered tells the observers of a body that was not the one its sender's record
+// names. It is for adapters, which read bodies.
+func (s *Service) BodyDiffered(ctx context.Context, err *Error) {
+	s.verifier.cfg.observers.bodyDiffered(ctx, err)
+}
+
+// Rejected tells the observers of a message that an adapter refused after it was
+// verified, because a route asks for more.
+func (s *Service) Rejected(ctx context.Context, err *Error) {
+	s.verifier.cfg.observers.rejected(ctx, err)
+}
+
+// Unsent tells the observers of a task token that could not go back to who asked.
+func (s *Service) Unsent(ctx context.Context, i *Issued) {
+	s.verifier.cfg.observers.unsent(ctx, i)
+}
+
+// Unrecorded tells the observers of a task whose token could not be issued.
+func (s *Service) Unrecorded(ctx context.Context, err *Error) {
+	s.verifier.cfg.observers.unrecorded(ctx, err)
+}
+
+// issue writes a token and makes it known to the verifier, as something that what
+// comes back may name.
+func (s *Service) issue(ctx context.Context, r IssueRequest) (*Issued, error) {
+	i, err := s.issuer.Issue(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	n := dag.Node{
+		Key:      dag.Key{Signed: s.issuer.signer != nil, Issuer: s.issuer.identity, Task: i.claims.TaskID},
+		Digest:   i.digest,
+		Workflow: i.claims.Workflow,
+		IssuedAt: i.claims.IssuedAt.Unix(),
+		Level:    uint8(i.level),
+		Preds:    make([]dag.Edge, len(r.Pred)),
+		Token:    i.text,
+	}
+	for k, p := range r.Pred {
+		n.Preds[k] = dag.Edge{Task: p.TaskID, Bound: true, Digest: p.Digest.Short()}
+	}
+	// What goes into pred was admitted before, workflows included: by the policy where
+	// heads of several met. So nothing is left to ask here but room.
+	rules := dag.Rules{Skew: maxSkew, Cross: func(_, _ *dag.Node) bool { return true }}
+	if _, err := s.verifier.cfg.tasks.Admit(ctx, []dag.Entry{{Node: n, Head: true, Own: true}}, rules); err != nil {
+		return nil, NewError(CodeUnavailable, err)
+	}
+	s.verifier.cfg.observers.issued(ctx, i)
+	return i, nil
+}
+
+// maxSkew lets this service's own tokens follow any that it accepted.
+const maxSkew = MaxDate
+
+// link is a token as something that later ones come after, with as many generations
+// of its own predecessors as some audience may be given.
+type link struct {
+	task   UUID
+	digest Digest
+	text   string
+	preds  []*link
+}
+
+// trim returns the link with that many generations behind it.
+func (l *link) trim(generations int) *link {
+	t := &link{task: l.task, digest: l.digest, text: l.text}
+	if generations > 0 {
+		for _, p := range l.preds {
+			t.preds = append(t.preds, p.trim(generations-1))
+		}
+	}
+	return t
+}
+
+// newTaskID is the id that a task's token will have, so that logs can name it before.
+func newTaskID() UUID { return id.NewUUID() }

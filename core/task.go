@@ -1,0 +1,321 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/go-ect/ect/core/id"
+)
+
+// ErrTaskFinished reports that a task was finished already: nothing can be recorded
+// as a part of it any more.
+var ErrTaskFinished = errors.New("ect: the task is finished")
+
+// Task is one unit of work: what it answers, what it came after, what it did on the
+// way. It ends with [Task.Finish], which issues the task token. It is safe for
+// concurrent use.
+type Task struct {
+	service  *Service
+	id       UUID
+	workflow Workflow
+	received *Received
+	heads    []*link
+
+	mu       sync.Mutex
+	finished bool
+	action   string
+	chosen   bool // SetAction was called
+	policy   *PolicyCheckpoint
+	members  map[string]json.RawMessage
+	body     BodyState
+	// main is the frontier of code that is in no branch; branches are those that were
+	// not joined; open are the dispatches whose call has not ended.
+	main     *frontier
+	branches map[*frontier]struct{}
+	open     map[*Dispatch]struct{}
+}
+
+// BodyState says whether what a handler reads is what the sender's record names
+// (profile 9.7).
+type BodyState uint8
+
+// The states of body binding.
+const (
+	// BodyNotBound: nothing was compared.
+	BodyNotBound BodyState = iota
+	// BodyPending: the body has not been read to its end.
+	BodyPending
+	// BodyBound: the body is the one that the sender's record names.
+	BodyBound
+)
+
+// String returns "not bound", "pending" or "bound".
+func (b BodyState) String() string {
+	switch b {
+	case BodyPending:
+		return "pending"
+	case BodyBound:
+		return "bound"
+	}
+	return "not bound"
+}
+
+// StartTask starts a root task in a workflow of its own, for work that no request
+// started, and returns a context that carries it. The action becomes `exec_act`.
+func (s *Service) StartTask(ctx context.Context, action string) (context.Context, *Task, error) {
+	return s.start(ctx, action, nil, id.NewWorkflow())
+}
+
+// AcceptTask starts the task that a message asked for, and returns a context that
+// carries it: the message's heads are what the task answers, and where its frontier
+// begins. It is for adapters.
+func (s *Service) AcceptTask(ctx context.Context, r *Received, action string) (context.Context, *Task, error) {
+	return s.start(ctx, action, r, r.Workflow())
+}
+
+func (s *Service) start(ctx context.Context, action string, r *Received, w Workflow) (context.Context, *Task, error) {
+	if s.issuer == nil {
+		return ctx, nil, errors.New("ect: the service has no issuer, so it records no tasks")
+	}
+	if !isAction(action) {
+		return ctx, nil, errAction
+	}
+	t := &Task{
+		service: s, id: newTaskID(), workflow: w, received: r, action: action,
+		branches: map[*frontier]struct{}{}, open: map[*Dispatch]struct{}{},
+	}
+	if r != nil {
+		for _, h := range r.heads {
+			t.heads = append(t.heads, h.link)
+		}
+	}
+	t.main = t.newFrontier(nil, t.heads)
+	return context.WithValue(ctx, positionKey{}, position{t, t.main, r}), t, nil
+}
+
+var errAction = errors.New("ect: an action is 1 to 256 bytes of text without control characters")
+
+// at returns the frontier that ctx is on: that of a branch, or the task's own.
+func (t *Task) at(ctx context.Context) *frontier {
+	if p := positionOf(ctx); p.task == t {
+		return p.frontier
+	}
+	return t.main
+}
+
+// ID returns the id that the task token will have.
+func (t *Task) ID() UUID { return t.id }
+
+// Workflow returns the workflow that the task is part of.
+func (t *Task) Workflow() Workflow { return t.workflow }
+
+// Received returns the message that the task answers; false for a root task.
+func (t *Task) Received() (*Received, bool) { return t.received, t.received != nil }
+
+// Heads returns the heads that the task answers; none for a root task.
+func (t *Task) Heads() []*Verified {
+	if t.received == nil {
+		return nil
+	}
+	return t.received.Heads()
+}
+
+// SetAction replaces the action that the task token will have.
+func (t *Task) SetAction(action string) error {
+	if !isAction(action) {
+		return errAction
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.finished {
+		return ErrTaskFinished
+	}
+	t.action, t.chosen = action, true
+	return nil
+}
+
+// MaxTaskExtBytes is how much of `ect_ext` checkpoint and annotations of a task may
+// take; the rest is kept for what the task token says itself.
+const MaxTaskExtBytes = 2304
+
+// Checkpoint records a policy decision with the task; the last one stands.
+func (t *Task) Checkpoint(p PolicyCheckpoint) error {
+	return t.extend(func() { t.policy = &p })
+}
+
+// Annotate adds a member to the `ect_ext` of the task token. The name is a reverse
+// domain name, such as "com.example.model"; the value is JSON. All members together
+// have 2304 bytes and, `ect_ext` included, five levels of nesting.
+func (t *Task) Annotate(name string, value json.RawMessage) error {
+	return t.extend(func() {
+		t.members = maps.Clone(t.members)
+		if t.members == nil {
+			t.members = map[string]json.RawMessage{}
+		}
+		t.members[name] = slices.Clone(value)
+	})
+}
+
+// extend changes what the task token will say in `ect_ext`, unless that would make it
+// one that cannot be issued.
+func (t *Task) extend(change func()) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.finished {
+		return ErrTaskFinished
+	}
+	policy, members := t.policy, t.members
+	change()
+	ext, err := appendExt(nil, &Ext{Policy: t.policy}, t.members)
+	if err == nil && len(ext) > MaxTaskExtBytes {
+		err = fmt.Errorf("ect: checkpoint and annotations are longer than %d bytes", MaxTaskExtBytes)
+	}
+	if err != nil {
+		t.policy, t.members = policy, members
+	}
+	return err
+}
+
+// BodyState tells how the body of the request compares with the sender's record.
+func (t *Task) BodyState() BodyState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.body
+}
+
+// SetBodyState is for adapters, which read the body.
+func (t *Task) SetBodyState(b BodyState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.body = b
+}
+
+// StepInput says what a step token records beside its action.
+type StepInput struct {
+	InpHash, OutHash Hash
+	Outcome          Outcome
+	Policy           *PolicyCheckpoint
+	Members          map[string]json.RawMessage
+}
+
+// Step issues a token for a local step of the task. It comes after the frontier of ctx
+// and takes its place there.
+func (t *Task) Step(ctx context.Context, action string, in StepInput) (*Issued, error) {
+	f := t.at(ctx)
+	return t.advance(ctx, f, IssueRequest{
+		Action: action, InpHash: in.InpHash, OutHash: in.OutHash,
+		Ext: Ext{Outcome: in.Outcome, Policy: in.Policy}, Members: in.Members,
+	})
+}
+
+// Completion says how a task ended.
+type Completion struct {
+	// Action is used unless SetAction was called; "" keeps what the task began with.
+	Action string
+	// Outcome says how it ended.
+	Outcome Outcome
+	// Status is the HTTP or gRPC status, 0 if there is none.
+	Status int
+	// InpHash is of what came in, OutHash of what goes out.
+	InpHash, OutHash Hash
+}
+
+// Answer is the outcome of a finished task.
+type Answer struct {
+	// Issued is the task token.
+	Issued *Issued
+	// Tokens is what goes back to who asked, the task token first; nil if nothing does.
+	Tokens []string
+}
+
+// Answerable tells whether the task token will go back to who asked: some head has an
+// issuer that the audiences name (profile 9.8).
+func (t *Task) Answerable() bool {
+	to, _ := t.answerTo()
+	return len(to) > 0
+}
+
+// answerTo returns the issuers of the heads that tokens go to.
+func (t *Task) answerTo() (ids []string, peers []Audience) {
+	if t.received == nil {
+		return nil, nil
+	}
+	for _, h := range t.received.heads {
+		a, ok := t.service.audiences.ByID(h.issuer)
+		if ok && !contains(ids, a.ID) {
+			ids, peers = append(ids, a.ID), append(peers, a)
+		}
+	}
+	return ids, peers
+}
+
+// Finish ends the task and issues its token: `pred` is the heads, the frontier, branches
+// that were not joined, and dispatches still open. It can be called once. The error is
+// about the issuer; the task is finished all the same.
+func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
+	t.mu.Lock()
+	if t.finished {
+		t.mu.Unlock()
+		return nil, ErrTaskFinished
+	}
+	t.finished = true
+	last := t.newFrontier(nil, nil)
+	last.absorb(t.main)
+	for b := range t.branches {
+		last.absorb(b)
+	}
+	for d := range t.open {
+		last.advance(d.link)
+	}
+	action, policy, members := t.action, t.policy, t.members
+	if !t.chosen && isAction(c.Action) {
+		action = c.Action
+	}
+	t.mu.Unlock()
+
+	if err := t.join(ctx, last); err != nil {
+		return nil, err
+	}
+	r := IssueRequest{
+		TaskID: t.id, Workflow: t.workflow, Audience: []string{t.service.Identity()}, Action: action,
+		InpHash: c.InpHash, OutHash: c.OutHash,
+		Ext: Ext{Policy: policy, Outcome: c.Outcome, Status: c.Status}, Members: members,
+	}
+	preds := slices.Clone(t.heads)
+	for _, l := range last.links {
+		if !slices.ContainsFunc(preds, func(p *link) bool { return p.digest == l.digest }) {
+			preds = append(preds, l)
+		}
+	}
+	r.Pred = predecessors(preds)
+	to, peers := t.answerTo()
+	generations := 0
+	if len(to) > 0 {
+		r.Audience = to
+		generations = peers[0].Context
+		for _, p := range peers {
+			if !p.Hashes {
+				r.InpHash, r.OutHash = Hash{}, Hash{}
+			}
+			r.Revision = max(r.Revision, p.Revision)
+			generations = min(generations, p.Context)
+		}
+	}
+	i, err := t.service.issue(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Issued: i}
+	if len(to) > 0 {
+		a.Tokens = withContext(i.text, preds, generations, t.heads)
+	}
+	return a, nil
+}

@@ -1,0 +1,420 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-ect/ect/core/dag"
+	"github.com/go-ect/ect/core/replay"
+)
+
+// noticeAction is the `exec_act` of a notice (profile 8.5).
+const noticeAction = "ect.ledger.failed"
+
+// Verifier decides whether to believe the tokens of a message, in the order of
+// profile 4. It is safe for concurrent use.
+type Verifier struct {
+	binder Binder
+	policy *policy
+	cfg    verifierConfig
+	memory *memory
+}
+
+type verifierConfig struct {
+	now       func() time.Time
+	replay    replay.Store
+	tasks     dag.Store
+	observers observers
+	memory    int
+}
+
+// DefaultSignatureMemory is how many verified signatures a verifier remembers.
+const DefaultSignatureMemory = 1 << 14
+
+// VerifierOption sets what has a good default.
+type VerifierOption interface {
+	applyVerifier(verifierConfig) verifierConfig
+}
+
+type verifierOption func(verifierConfig) verifierConfig
+
+func (f verifierOption) applyVerifier(c verifierConfig) verifierConfig { return f(c) }
+
+// WithReplayStore replaces the in-memory replay store.
+func WithReplayStore(s replay.Store) VerifierOption {
+	return verifierOption(func(c verifierConfig) verifierConfig { c.replay = s; return c })
+}
+
+// WithTaskStore replaces the in-memory task store.
+func WithTaskStore(s dag.Store) VerifierOption {
+	return verifierOption(func(c verifierConfig) verifierConfig { c.tasks = s; return c })
+}
+
+// WithObserver adds an observer.
+func WithObserver(o Observer) VerifierOption {
+	return verifierOption(func(c verifierConfig) verifierConfig {
+		c.observers = append(c.observers[:len(c.observers):len(c.observers)], o)
+		return c
+	})
+}
+
+// WithSignatureMemory sets how many verified signatures are remembered; 0 remembers none.
+func WithSignatureMemory(entries int) VerifierOption {
+	return verifierOption(func(c verifierConfig) verifierConfig { c.memory = entries; return c })
+}
+
+// ClockOption sets the clock of a verifier and of an issuer.
+type ClockOption struct{ now func() time.Time }
+
+// WithClock replaces time.Now, for both [NewVerifier] and [NewIssuer]. A nil now is ignored.
+func WithClock(now func() time.Time) ClockOption { return ClockOption{now} }
+
+func (o ClockOption) applyVerifier(c verifierConfig) verifierConfig {
+	if o.now != nil {
+		c.now = o.now
+	}
+	return c
+}
+
+func (o ClockOption) applyIssuer(c issuerConfig) issuerConfig {
+	if o.now != nil {
+		c.now = o.now
+	}
+	return c
+}
+
+// NewVerifier returns a verifier that believes what the policy says of keys that the
+// binder vouches for. An error names the field that is missing or wrong.
+func NewVerifier(binder Binder, p Policy, opts ...VerifierOption) (*Verifier, error) {
+	if binder == nil {
+		return nil, errors.New("ect: NewVerifier: the binder is nil")
+	}
+	pol, err := p.compile()
+	if err != nil {
+		return nil, err
+	}
+	cfg := verifierConfig{now: time.Now, memory: DefaultSignatureMemory}
+	for _, o := range opts {
+		cfg = o.applyVerifier(cfg)
+	}
+	if cfg.memory < 0 {
+		return nil, errors.New("ect: WithSignatureMemory: the number is negative")
+	}
+	if cfg.replay == nil {
+		if cfg.replay, err = replay.NewMemory(replay.Config{Now: cfg.now}); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.tasks == nil {
+		if cfg.tasks, err = dag.NewMemory(dag.MemoryConfig{Now: cfg.now}); err != nil {
+			return nil, err
+		}
+	}
+	v := &Verifier{binder: binder, policy: pol, cfg: cfg}
+	if cfg.memory > 0 {
+		v.memory = newMemory(cfg.memory)
+	}
+	return v, nil
+}
+
+// Policy returns the policy as given.
+func (v *Verifier) Policy() Policy { return v.policy.Policy }
+
+// Presented is what came with one message: its tokens, and the evidence beside them.
+type Presented struct {
+	// Values are the values of the Execution-Context field, as received.
+	Values []string
+	// Evidence is what the transport knows of the sender.
+	Evidence Evidence
+	// MinLevel raises the policy's minimum level; a lower one changes nothing.
+	MinLevel Level
+	// Content is the hash of the body, where all of it is known before the handler
+	// runs; absent if not.
+	Content Hash
+	// Observe judges the message and claims no token id: for modes that only report.
+	Observe bool
+
+	answers *expectation
+}
+
+// expectation is what an answer to a dispatch must be.
+type expectation struct {
+	peer     string
+	dispatch Digest
+}
+
+// Verify accepts or refuses one message. The error is an [*Error]; nothing of a token
+// that failed is in it.
+func (v *Verifier) Verify(ctx context.Context, p Presented) (*Received, error) {
+	r, err := v.verify(ctx, p)
+	if err != nil {
+		v.cfg.observers.rejected(ctx, err)
+		return nil, err
+	}
+	v.cfg.observers.verified(ctx, r)
+	return r, nil
+}
+
+func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) {
+	texts, bad := split(p.Values, v.policy.Limits)
+	if bad != nil {
+		return nil, bad
+	}
+	if len(texts) == 0 {
+		return nil, refuse(CodeRequired, "no token came")
+	}
+	m := &message{v: v, now: v.cfg.now(), p: p, tokens: make([]received, len(texts))}
+	for i, text := range texts {
+		t, bad := open(text, v.policy.Limits)
+		if bad != nil {
+			return nil, bad
+		}
+		m.tokens[i].token = t
+	}
+	steps := []func(context.Context) *Error{
+		m.authenticate, m.assignRoles, m.checkHeads, m.checkGraph, m.checkBody, m.claim,
+	}
+	for _, step := range steps {
+		if bad := step(ctx); bad != nil {
+			return nil, bad
+		}
+	}
+	return m.result, nil
+}
+
+// message is one message on its way through the steps of profile 4.
+type message struct {
+	v      *Verifier
+	now    time.Time
+	p      Presented
+	tokens []received
+	// batch holds the heads and the context that was carried; at says which token each
+	// entry is.
+	batch  []dag.Entry
+	at     []int
+	result *Received
+}
+
+// received is one token of a message.
+type received struct {
+	*token
+	key  BoundKey
+	role Role
+	// unbound is why no key could be bound; such a token may still be context.
+	unbound *Error
+	// copied tells that an equal token came before.
+	copied bool
+}
+
+// authenticate is steps 2 to 7 for every token, side by side where there are several.
+func (m *message) authenticate(ctx context.Context) *Error {
+	faults := make([]*Error, len(m.tokens))
+	if len(m.tokens) == 1 {
+		faults[0] = m.authenticateOne(ctx, &m.tokens[0])
+	} else {
+		var wg sync.WaitGroup
+		for i := range m.tokens {
+			wg.Go(func() { faults[i] = m.authenticateOne(ctx, &m.tokens[i]) })
+		}
+		wg.Wait()
+	}
+	var unavailable *Error
+	for _, f := range faults {
+		switch {
+		case f == nil:
+		case f.Code == CodeUnavailable:
+			unavailable = f
+		default:
+			return f
+		}
+	}
+	return unavailable
+}
+
+func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
+	pol := m.v.policy
+	if !r.signed {
+		return claimsFault(r.token, pol)
+	}
+	h := &r.header
+	if h.fault != 0 {
+		return refuse(h.fault, h.faultText)
+	}
+	if !pol.algorithms[h.algorithm] {
+		return refuse(CodeAlgorithm, "the algorithm is not on the allow-list")
+	}
+	if r.claims.issuer == "" {
+		return claimsFault(r.token, pol)
+	}
+	key, err := m.v.binder.Bind(ctx, &Unverified{r.token}, m.p.Evidence)
+	if err != nil {
+		bad, ok := errors.AsType[*Error](err)
+		switch {
+		case !ok:
+			return NewError(CodeUnavailable, err)
+		case bad.Code == CodeKeyUnknown:
+			r.unbound = bad
+			return nil
+		}
+		return bad
+	}
+	public, ok := key.Public.(publicKey)
+	if !ok || !h.algorithm.fits(key.Public) || key.Algorithm != 0 && !key.Algorithm.sameKey(h.algorithm) {
+		return refuse(CodeAlgorithm, "the algorithm does not fit the key")
+	}
+	r.key = key
+	if m.v.memory == nil || !m.v.memory.has(r.token, public) {
+		if !verifySignature(r.token, key.Public) {
+			return refuse(CodeSignature, "the signature does not verify")
+		}
+		if m.v.memory != nil {
+			m.v.memory.add(r.token, public)
+		}
+	}
+	if bad := claimsFault(r.token, pol); bad != nil {
+		return bad
+	}
+	if r.claims.issuer != key.Issuer {
+		return refuse(CodeIssuer, "iss is not what the key is bound to")
+	}
+	return nil
+}
+
+func claimsFault(t *token, pol *policy) *Error {
+	if why := t.claims.check(t.signed, pol.maxLifetime); why != "" {
+		return refuse(CodeClaims, why)
+	}
+	return nil
+}
+
+// assignRoles tells heads from context (profile 4.1). Edges count only if the token
+// they come from was verified; equal tokens count once.
+func (m *message) assignRoles(context.Context) *Error {
+	for i := range m.tokens {
+		for o := range i {
+			if m.tokens[o].digest == m.tokens[i].digest && m.tokens[o].signed == m.tokens[i].signed {
+				m.tokens[i].copied = true
+			}
+		}
+	}
+	nodes := make([]dag.Node, len(m.tokens))
+	for i := range m.tokens {
+		nodes[i] = m.tokens[i].node()
+	}
+	heads := 0
+	for i := range m.tokens {
+		t := &m.tokens[i]
+		switch {
+		case t.copied:
+			continue
+		case t.unbound == nil && t.claims.Action == noticeAction:
+			t.role = Notice
+		case m.precedes(nodes, i):
+			t.role = Context
+		case t.unbound != nil:
+			return t.unbound
+		default:
+			t.role = Head
+			heads++
+		}
+	}
+	if heads == 0 {
+		return refuse(CodeNoHead, "every token of the message comes before another")
+	}
+	return nil
+}
+
+// precedes tells whether a token of the same level class, or a signed one, comes after
+// token i.
+func (m *message) precedes(nodes []dag.Node, i int) bool {
+	for o := range m.tokens {
+		from := &m.tokens[o]
+		if o == i || from.copied || from.unbound != nil || from.claims.Action == noticeAction ||
+			!from.signed && m.tokens[i].signed {
+			continue
+		}
+		for _, e := range nodes[o].Preds {
+			if e.Means(&nodes[o], &nodes[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// node is what the graph knows of a token. A signed token's issuer is that of its key.
+func (r *received) node() dag.Node {
+	c := &r.claims
+	n := dag.Node{
+		Key:      dag.Key{Signed: r.signed, Issuer: c.issuer, Task: c.TaskID},
+		Digest:   r.digest,
+		Workflow: c.Workflow,
+		IssuedAt: c.IssuedAt.Unix(),
+		Level:    uint8(L1),
+		Preds:    make([]dag.Edge, len(c.Pred)),
+	}
+	if r.signed {
+		n.Level = uint8(L2)
+		if r.unbound == nil {
+			n.Key.Issuer = r.key.Issuer
+		}
+	}
+	for i, p := range c.Pred {
+		n.Preds[i].Task = p
+		if i < len(c.Ext.PredDigests) {
+			n.Preds[i].Bound, n.Preds[i].Digest = true, c.Ext.PredDigests[i]
+		}
+	}
+	return n
+}
+
+// checkHeads is steps 8 to 11 for heads and notices.
+func (m *message) checkHeads(context.Context) *Error {
+	for i := range m.tokens {
+		t := &m.tokens[i]
+		if t.role != Head && t.role != Notice {
+			continue
+		}
+		if bad := m.checkHead(t); bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+func (m *message) checkHead(t *received) *Error {
+	pol, c, now := m.v.policy, &t.claims, m.now.Truncate(time.Second)
+	if c.has&hasAud != 0 && !contains(c.Audience, pol.Audience) {
+		return refuse(CodeAudience, "aud does not name this verifier")
+	}
+	switch {
+	case now.After(c.Expiry.Add(pol.leeway)):
+		return refuse(CodeExpired, "exp has passed")
+	case now.After(c.IssuedAt.Add(pol.maxAge)):
+		return refuse(CodeTooOld, "iat is too long ago")
+	case c.IssuedAt.After(now.Add(pol.maxFuture)):
+		return refuse(CodeNotYetValid, "iat is in the future")
+	}
+	level := L1
+	if t.signed {
+		level = L2
+	}
+	if level < max(pol.MinLevel, m.p.MinLevel) {
+		return refuse(CodeLevel, "below the minimum level")
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}

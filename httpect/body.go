@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package httpect
+
+import (
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"sync"
+
+	"github.com/go-ect/ect/core"
+)
+
+// emptyHash is the hash of the empty content.
+var emptyHash = core.Hash{Sum: sha256.Sum256(nil), Present: true}
+
+// body hashes a body as it passes. Where it holds bytes back, the last of them are
+// given out only once the end was seen and judged, so that a decoder which stops at the
+// end of its value still meets the error (profile 9.7).
+type body struct {
+	src io.ReadCloser
+	// atEnd judges the body once all of it was read; its error is what reading gives
+	// from then on, with no data beside it.
+	atEnd func(core.Hash) error
+	// hold is how many bytes wait for the end.
+	hold int
+
+	mu    sync.Mutex
+	hash  hash.Hash
+	sum   core.Hash
+	buf   []byte // read, not given out
+	start int
+	err   error // what reading the source ended with, as judged
+}
+
+func newBody(src io.ReadCloser, hold int, atEnd func(core.Hash) error) *body {
+	return &body{src: src, hold: hold, atEnd: atEnd, hash: sha256.New()}
+}
+
+// Read implements io.Reader. An error never comes with data.
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.hold == 0 {
+		return b.direct(p)
+	}
+	if b.buf == nil {
+		b.buf = make([]byte, 0, 2*b.hold)
+	}
+	for {
+		ready := len(b.buf) - b.start
+		if b.err == nil {
+			ready -= b.hold
+		} else if b.err != io.EOF {
+			return 0, b.err
+		}
+		if ready > 0 {
+			n := copy(p, b.buf[b.start:b.start+ready])
+			b.start += n
+			return n, nil
+		}
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.fill()
+	}
+}
+
+// direct reads without holding back.
+func (b *body) direct(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.src.Read(p)
+	b.hash.Write(p[:n])
+	if err != nil {
+		b.end(err)
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, b.err
+}
+
+// fill reads once into the buffer, what was given out dropped from it.
+func (b *body) fill() {
+	if b.start > 0 {
+		b.buf = b.buf[:copy(b.buf, b.buf[b.start:])]
+		b.start = 0
+	}
+	n, err := b.src.Read(b.buf[len(b.buf):cap(b.buf)])
+	b.hash.Write(b.buf[len(b.buf) : len(b.buf)+n])
+	b.buf = b.buf[:len(b.buf)+n]
+	if err != nil {
+		b.end(err)
+	}
+}
+
+// end notes what the source ended with, and judges a body that was read whole.
+func (b *body) end(err error) {
+	b.err = err
+	if err != io.EOF {
+		return
+	}
+	b.sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
+	if b.atEnd != nil {
+		if bad := b.atEnd(b.sum); bad != nil {
+			b.err = bad
+			b.buf, b.start = b.buf[:0], 0
+		}
+	}
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error { return b.src.Close() }
+
+// content returns the hash of the body, absent if it was not read to its end.
+func (b *body) content() core.Hash {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sum
+}
+
+// drain reads on, no further than limit, so that the end is seen. What it reads is
+// lost to the reader.
+func (b *body) drain(limit int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var scratch [4 << 10]byte
+	for b.err == nil && limit >= 0 {
+		n, err := b.src.Read(scratch[:min(int64(len(scratch)), limit+1)])
+		b.hash.Write(scratch[:n])
+		limit -= int64(n)
+		if err != nil {
+			b.end(err)
+		}
+	}
+}
+
+// failure returns the error that the body ended with, nil if it was read whole and is
+// right, or has not ended.
+func (b *body) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == io.EOF {
+		return nil
+	}
+	return b.err
+}
+
+// errBodyDiffers is what reading a body gives that is not the one recorded.
+func errBodyDiffers() *core.Error {
+	return core.NewError(core.CodeBody, errors.New("the body is not the one that its sender's record names"))
+}

@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package httpect carries Execution Context Tokens over HTTP: a middleware for net/http
+// and chi that verifies what comes in and records what was done, and a transport that
+// records calls and verifies their answers.
+//
+// # Serving
+//
+// [Middleware] verifies every value of the Execution-Context field before the handler
+// runs, starts a [core.Task] and puts it into the request's context, and answers with
+// the task's own token: as a header while the response fits a buffer, as a trailer
+// beyond it or once the handler flushes. Bodies are hashed as they pass and never held
+// whole.
+//
+// A request that is refused gets a problem document (RFC 9457) that says its class and
+// no more; hooks get the cause. A task that fails is recorded as failed. A task whose
+// record cannot be made is answered 500, or cut short if the answer has begun: fails
+// closed.
+//
+// Mount it in a group, so that probes and CORS preflights stay free of it, and outside
+// any middleware that changes bodies, such as compression: hashes are of the bytes on
+// the wire (profile 9.6).
+//
+// # Calling
+//
+// [Transport] issues a dispatch for each call to a peer that the service's audiences
+// name, and strips the field from every other call. An answer that is missing where one
+// is required, does not verify, or does not fit the body is an error of reading or
+// closing the body, never of the call: the call happened, and must not be repeated by
+// something that retries errors.
+package httpect
+
+// FieldName is the field that carries tokens (profile 9.1).
+const FieldName = "Execution-Context"
+
+// receiptFieldName carries receipts (profile 8.3), which this version ignores; like
+// tokens they are not passed on.
+const receiptFieldName = "Execution-Context-Receipt"

@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package httpect
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/go-ect/ect/core"
+)
+
+// problemTypes is where the type of a problem document points (profile 9.4).
+const problemTypes = "https://github.com/go-ect/ect/blob/main/docs/errors.md#"
+
+// statuses maps each class to its HTTP status. It is never 401: a token authenticates
+// nobody (profile 9.4).
+var statuses = map[core.Class]int{
+	core.ClassMalformed:   http.StatusBadRequest,
+	core.ClassRejected:    http.StatusForbidden,
+	core.ClassReplayed:    http.StatusForbidden,
+	core.ClassRequired:    http.StatusForbidden,
+	core.ClassTooLarge:    http.StatusRequestHeaderFieldsTooLarge,
+	core.ClassUnavailable: http.StatusServiceUnavailable,
+	core.ClassUnrecorded:  http.StatusInternalServerError,
+}
+
+// Status returns the HTTP status of a class, 500 for one that is unknown.
+func Status(c core.Class) int {
+	if s, ok := statuses[c]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}
+
+// problem is a problem document (RFC 9457).
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Check  string `json:"check,omitempty"`
+}
+
+// writeProblem answers with a problem document: a fixed sentence for each class, and
+// nothing of the token.
+func (c *config) writeProblem(w http.ResponseWriter, r *http.Request, err *core.Error) {
+	addVary(w.Header())
+	if c.onError != nil {
+		c.onError(w, r, err)
+		return
+	}
+	class := err.Code.Class()
+	p := problem{
+		Type: problemTypes + class.String(), Title: class.Sentence(),
+		Status: Status(class), Code: class.String(),
+	}
+	if c.detail {
+		p.Check = err.Code.String()
+	}
+	body, bad := json.Marshal(p)
+	if bad != nil { // five texts always marshal; if not, the status says enough
+		w.WriteHeader(p.Status)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if class == core.ClassUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	w.WriteHeader(p.Status)
+	w.Write(append(body, '\n')) //nolint:errcheck // the peer is gone; the refusal was reported already
+}
+
+// addVary adds our field to Vary once (profile 9.8).
+func addVary(h http.Header) {
+	for _, v := range h["Vary"] {
+		if v == FieldName {
+			return
+		}
+	}
+	h["Vary"] = append(h["Vary"], FieldName)
+}
+
+// strip removes what came in from a header or trailer section.
+func strip(h http.Header) {
+	delete(h, FieldName)
+	delete(h, receiptFieldName)
+}

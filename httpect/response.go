@@ -1,0 +1,320 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package httpect
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"maps"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-ect/ect/core"
+)
+
+// response stands between the handler and the connection: it hashes what is written,
+// and keeps the beginning of it until the token is known or must become a trailer.
+// It has no Unwrap, which would let writes go round the hash.
+type response struct {
+	w    http.ResponseWriter
+	x    *exchange
+	hash hash.Hash
+	buf  []byte
+	// limit is how much is kept before it is sent.
+	limit int
+	// status is 0 until the handler decided it.
+	status int
+	// streaming tells that the header is out.
+	streaming bool
+	// trailer tells that a token was announced as a trailer, silent that none is to be.
+	trailer, silent bool
+	hijacked        bool
+	// failed tells that the peer cannot have got all that was written.
+	failed bool
+}
+
+// record runs the handler and ends the task, however the handler ends.
+func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
+	rw := &response{w: w, x: x, hash: sha256.New(), limit: x.m.buffer}
+	panicked := true
+	defer func() {
+		if panicked {
+			// The panic goes on; what the handler wrote and was kept back is dropped.
+			x.finish(core.Completion{Outcome: core.OutcomeError}) //nolint:errcheck // observers were told, and the connection ends anyway
+		}
+	}()
+	next.ServeHTTP(rw, x.request)
+	panicked = false
+
+	if x.releaseIfRefused() {
+		rw.pass()
+		return
+	}
+	x.drain()
+	rw.end()
+}
+
+// end completes the response of a handler that returned.
+func (rw *response) end() {
+	x := rw.x
+	if rw.status == 0 {
+		rw.status = http.StatusOK
+	}
+	if x.differs != nil && !rw.streaming && !rw.hijacked {
+		rw.replace(x.differs)
+	}
+	c := core.Completion{Outcome: rw.outcome(), Status: rw.status}
+	if rw.hijacked {
+		c.Status = http.StatusSwitchingProtocols
+	} else if !rw.failed {
+		c.OutHash = core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}
+	}
+	answer, err := x.finish(c)
+	switch {
+	case rw.hijacked:
+	case rw.streaming && (err != nil || x.differs != nil):
+		// The header is out: the one way left to say that something is wrong.
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		rw.silent = true
+		rw.replace(core.NewError(core.CodeUnrecorded, err))
+		rw.pass()
+	case rw.streaming:
+		rw.sendTrailer(answer)
+	default:
+		rw.sendHeader(answer)
+	}
+}
+
+func (rw *response) outcome() core.Outcome {
+	switch {
+	case rw.x.request.Context().Err() != nil || rw.failed:
+		return core.OutcomeCancelled
+	case rw.status >= http.StatusInternalServerError || rw.x.differs != nil:
+		return core.OutcomeError
+	}
+	return core.OutcomeOK
+}
+
+// finish issues the task token. The request's context may be done; the record is not.
+func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.request.Context()), issueTimeout)
+	defer cancel()
+	c.Action = x.actionOf()
+	c.InpHash = emptyHash
+	if x.body != nil {
+		c.InpHash = x.body.content()
+	}
+	a, err := x.task.Finish(ctx, c)
+	if err != nil {
+		x.m.service.Unrecorded(ctx, core.NewError(core.CodeUnrecorded, err))
+	}
+	return a, err
+}
+
+// replace drops what the handler answered for a problem document.
+func (rw *response) replace(err *core.Error) {
+	h := rw.w.Header()
+	clear(h)
+	maps.Copy(h, rw.x.before)
+	rw.buf, rw.status = nil, 0
+	rw.hash.Reset()
+	rw.limit = max(rw.limit, DefaultResponseBuffer)
+	rw.x.m.writeProblem(rw, rw.x.request, err)
+}
+
+// sendHeader sends a response that was kept whole, its token in the header.
+func (rw *response) sendHeader(a *core.Answer) {
+	h := rw.w.Header()
+	strip(h)
+	addVary(h)
+	if tokens := rw.fit(a, headerSize(h)); len(tokens) > 0 {
+		h[FieldName] = tokens
+	}
+	rw.write()
+}
+
+// sendTrailer sends the token behind a response that has gone out.
+func (rw *response) sendTrailer(a *core.Answer) {
+	if !rw.trailer {
+		rw.unsent(a)
+		return
+	}
+	if tokens := rw.fit(a, 0); len(tokens) > 0 {
+		rw.w.Header()[FieldName] = tokens
+	}
+}
+
+// fit returns the tokens of an answer that a header section has room for, context left
+// out first (profile 9.2).
+func (rw *response) fit(a *core.Answer, size int) []string {
+	n := fitting(a.Tokens, size, DefaultHeaderBytes)
+	if n == 0 {
+		rw.unsent(a)
+	}
+	return a.Tokens[:n]
+}
+
+// unsent reports a record that somebody should have got and did not.
+func (rw *response) unsent(a *core.Answer) {
+	if len(a.Tokens) > 0 {
+		rw.x.m.service.Unsent(rw.x.request.Context(), a.Issued)
+	}
+}
+
+// pass sends what was kept as it is, without a token.
+func (rw *response) pass() {
+	if !rw.streaming && !rw.hijacked {
+		strip(rw.w.Header())
+		addVary(rw.w.Header())
+		rw.write()
+	}
+}
+
+// write sends status and buffer.
+func (rw *response) write() {
+	if rw.status != 0 {
+		rw.w.WriteHeader(rw.status)
+	}
+	if len(rw.buf) > 0 {
+		if _, err := rw.w.Write(rw.buf); err != nil {
+			rw.failed = true
+		}
+		rw.buf = nil
+	}
+}
+
+// Header implements http.ResponseWriter.
+func (rw *response) Header() http.Header { return rw.w.Header() }
+
+// WriteHeader implements http.ResponseWriter.
+func (rw *response) WriteHeader(status int) {
+	switch {
+	case rw.hijacked || rw.status != 0:
+		return // net/http logs a superfluous call and goes on; so do we, without the log
+	case status >= 100 && status < 200 && status != http.StatusSwitchingProtocols:
+		strip(rw.w.Header())
+		rw.w.WriteHeader(status)
+		return
+	}
+	rw.status = status
+}
+
+// Write implements http.ResponseWriter.
+func (rw *response) Write(p []byte) (int, error) {
+	if rw.hijacked {
+		return 0, http.ErrHijacked
+	}
+	if rw.status == 0 {
+		rw.status = http.StatusOK
+	}
+	if !bodyAllowed(rw.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
+	if rw.x.request.Method == http.MethodHead {
+		return len(p), nil // as net/http does; the hash is that of the empty content
+	}
+	rw.hash.Write(p)
+	if !rw.streaming {
+		if len(rw.buf)+len(p) <= rw.limit {
+			rw.buf = append(rw.buf, p...)
+			return len(p), nil
+		}
+		if err := rw.stream(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := rw.w.Write(p)
+	if err != nil {
+		rw.failed = true
+	}
+	return n, err
+}
+
+var errBufferUnsent = errors.New("httpect: the response could not be written")
+
+// stream sends the header, with a trailer announced if a token is to follow, and what
+// was kept.
+func (rw *response) stream() error {
+	h := rw.w.Header()
+	strip(h)
+	addVary(h)
+	r := rw.x.request
+	rw.trailer = !rw.silent && rw.x.task.Answerable() && r.ProtoAtLeast(1, 1)
+	if rw.trailer && r.ProtoMajor == 1 && h.Get("Content-Length") != "" {
+		if rw.x.m.length == KeepLength {
+			rw.trailer = false
+		} else {
+			h.Del("Content-Length")
+		}
+	}
+	if rw.trailer {
+		h.Add("Trailer", FieldName)
+	}
+	rw.streaming = true
+	rw.write()
+	if rw.failed {
+		return errBufferUnsent
+	}
+	return nil
+}
+
+// bodyAllowed tells whether a status may have content (RFC 9110, 6.4.1).
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// FlushError sends what was written so far; the token becomes a trailer. A response
+// without a body has nothing to flush before its token.
+func (rw *response) FlushError() error {
+	if rw.hijacked {
+		return http.ErrHijacked
+	}
+	if rw.status == 0 {
+		rw.status = http.StatusOK
+	}
+	if !rw.streaming {
+		if !bodyAllowed(rw.status) || rw.x.request.Method == http.MethodHead {
+			return nil
+		}
+		if err := rw.stream(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(rw.w).Flush()
+}
+
+// Flush implements http.Flusher.
+func (rw *response) Flush() {
+	if err := rw.FlushError(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		rw.failed = true
+	}
+}
+
+// Hijack implements http.Hijacker. The connection is the handler's from then on: the
+// task is recorded without a hash of what goes over it, and no token is sent.
+func (rw *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, b, err := http.NewResponseController(rw.w).Hijack()
+	rw.hijacked = rw.hijacked || err == nil
+	return c, b, err
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (rw *response) SetReadDeadline(t time.Time) error {
+	return http.NewResponseController(rw.w).SetReadDeadline(t)
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (rw *response) SetWriteDeadline(t time.Time) error {
+	return http.NewResponseController(rw.w).SetWriteDeadline(t)
+}
+
+// EnableFullDuplex is for http.ResponseController.
+func (rw *response) EnableFullDuplex() error {
+	return http.NewResponseController(rw.w).EnableFullDuplex()
+}
