@@ -42,7 +42,10 @@ func (m *Memory) items(dst []item, batch []Claim) []item {
 		return dst
 	}
 	slices.SortFunc(dst, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo), cmp.Compare(a.i, b.i))
+		if c := cmp.Compare(a.hash, b.hash); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo), cmp.Compare(a.i, b.i))
 	})
 	for k := 1; k < len(dst); k++ {
 		dst[k].first = k

@@ -46,7 +46,7 @@
 //
 // An entry takes less than 64 bytes, its part of the index included, in memory that
 // holds no pointers for the garbage collector to follow. A claim costs one short
-// critical section on one of 256 shards. Nothing sweeps the store: each call clears
+// critical section on one of 256 shards and a shorter one on the counts. Nothing sweeps the store: each call clears
 // what has expired in the shards it touches, and a call that meets a full store first
 // does so in all shards, at most once a second. Memory that expired claims leave is
 // used again but not given back, so the process keeps what its busiest moment needed.

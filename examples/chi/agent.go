@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/httpect"
+)
+
+// agent is one vendor's service: an identity, a key, a server of its own on loopback.
+type agent struct {
+	name     string
+	identity string
+	keyID    string
+	key      *ecdsa.PrivateKey
+	listener net.Listener
+	server   *http.Server
+	service  *core.Service
+	client   *http.Client
+}
+
+// newAgent makes an identity with a new key, and opens a port for it.
+func newAgent(ctx context.Context, name, identity string) (*agent, error) {
+	key, keyID, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return &agent{name: name, identity: identity, keyID: keyID, key: key, listener: l}, nil
+}
+
+// newKey returns a new P-256 key and its thumbprint (RFC 7638), which names it.
+func newKey() (*ecdsa.PrivateKey, string, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, "", err
+	}
+	jwk := jose.JSONWebKey{Key: key.Public()}
+	thumb, err := jwk.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return nil, "", err
+	}
+	return key, base64.RawURLEncoding.EncodeToString(thumb), nil
+}
+
+// jwks returns the agent's public keys as a JWK Set.
+func jwks(key *ecdsa.PrivateKey, keyID string) jose.JSONWebKeySet {
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{
+		Key: key.Public(), KeyID: keyID, Algorithm: string(jose.ES256), Use: "sig",
+	}}}
+}
+
+// origin is where the agent's server is.
+func (a *agent) origin() string { return "http://" + a.listener.Addr().String() }
+
+// audience is the agent as others see it: it gets one generation of context, since it
+// saw nothing of what came before, and hashes, since it holds bodies against them.
+func (a *agent) audience() core.Audience {
+	return core.Audience{
+		ID: a.identity, Endpoints: []string{a.origin()}, Tokens: true,
+		Answer: core.AnswerRequired, Context: 1, Hashes: true,
+	}
+}
+
+// join gives the agent its service: it trusts the keys of the others, and tells those
+// that it works with.
+func (a *agent) join(all []*agent, peers []*agent, o core.Observer) error {
+	sets := map[string]*core.KeySet{}
+	for _, other := range all {
+		// As another vendor would hand it over: JSON, public keys only.
+		set, err := json.Marshal(jwks(other.key, other.keyID))
+		if err != nil {
+			return err
+		}
+		if sets[other.identity], err = core.ParseKeySet(set); err != nil {
+			return err
+		}
+	}
+	binder, err := core.NewStaticBinder(sets)
+	if err != nil {
+		return err
+	}
+	verifier, err := core.NewVerifier(binder, core.Policy{
+		MinLevel: core.L2,
+		Audience: a.identity,
+		Missing:  core.RejectMissing,
+		Replay:   core.ReplayOncePerInstance,
+		Body:     core.BodyMatch,
+	}, core.WithObserver(o))
+	if err != nil {
+		return err
+	}
+	signer, err := core.NewSigner(a.key, a.keyID)
+	if err != nil {
+		return err
+	}
+	issuer, err := core.NewIssuer(a.identity, signer)
+	if err != nil {
+		return err
+	}
+	told := make([]core.Audience, 0, len(peers))
+	for _, p := range peers {
+		told = append(told, p.audience())
+	}
+	audiences, err := core.NewAudiences(told...)
+	if err != nil {
+		return err
+	}
+	if a.service, err = core.NewService(verifier, issuer, audiences); err != nil {
+		return err
+	}
+	transport, err := httpect.NewTransport(a.service, &http.Transport{})
+	if err != nil {
+		return err
+	}
+	a.client = &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return nil
+}
+
+// serve starts the agent's server; routes adds the handlers that verify and record.
+func (a *agent) serve(routes func(chi.Router)) {
+	r := chi.NewRouter()
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	r.Group(func(r chi.Router) {
+		r.Use(httpect.Middleware(a.service))
+		routes(r)
+	})
+	a.server = &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
+	go a.server.Serve(a.listener) //nolint:errcheck // ends with ErrServerClosed; a caller of a server that broke sees it
+}
+
+// close stops the server and the client's idle connections.
+func (a *agent) close() error {
+	if a.client != nil {
+		a.client.CloseIdleConnections()
+	}
+	if a.server == nil {
+		return a.listener.Close()
+	}
+	return a.server.Close()
+}
+
+// errOf says what a response that is no success says.
+func errOf(name string, status int, body []byte) error {
+	return fmt.Errorf("%s answered %d: %w", name, status, errors.New(string(body)))
+}

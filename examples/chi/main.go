@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command chi runs a document through a chain of chi services of four vendors, each with
+// a key and an identity of its own: intake, then classify and redact side by side, then
+// approve. Every service verifies what it is given, does its work, and leaves an
+// Execution Context Token that anyone can check. It prints the graph of what was done,
+// shows what is refused, and exits 0 only if all of it was as it should be.
+//
+//	go run ./examples/chi            a document that ships with the example
+//	go run ./examples/chi -in FILE   one's own
+//	go run ./examples/chi -serve ADDR -trust FILE -audience URI [-min-level L1|L2]
+//
+// The last form runs one service, for curl and for other languages' JOSE libraries.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+//go:embed testdata/discharge.txt
+var shipped []byte
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "chi example:", err)
+		os.Exit(1)
+	}
+}
+
+// maxDocument is how long a document may be, in bytes.
+const maxDocument = 4 << 20
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("chi", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	in := flags.String("in", "", "run `FILE` through the pipeline instead of the document that ships with the example")
+	addr := flags.String("serve", "", "run one service on `ADDR`, such as 127.0.0.1:8080")
+	trust := flags.String("trust", "", "`FILE` with a JSON object from issuer URI to JWK Set, for -serve")
+	audience := flags.String("audience", "", "`URI` that the service is, for -serve")
+	level := flags.String("min-level", "L2", "minimum level, `L1 or L2`, for -serve")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *addr != "" {
+		return serve(ctx, serveConfig{addr: *addr, trust: *trust, audience: *audience, level: *level}, stdout, stderr)
+	}
+	document := shipped
+	if *in != "" {
+		f, err := os.Open(*in)
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // read only
+		if document, err = io.ReadAll(io.LimitReader(f, maxDocument+1)); err != nil {
+			return err
+		}
+		if len(document) > maxDocument {
+			return fmt.Errorf("%s is longer than %d bytes", *in, maxDocument)
+		}
+	}
+	return demonstrate(ctx, document, stdout)
+}
