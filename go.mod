@@ -7,3 +7,5 @@ require (
 	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/google/go-cmp v0.7.0
 )
+
+require github.com/go-json-experiment/json v1.27.2 // indirect

@@ -226,6 +226,9 @@ type Completion struct {
 	Status int
 	// InpHash is of what came in, OutHash of what goes out.
 	InpHash, OutHash Hash
+	// Keep says that the task token goes back to nobody, as no answer will be sent: it
+	// is issued with this service as audience, and kept.
+	Keep bool
 }
 
 // Answer is the outcome of a finished task.
@@ -297,6 +300,9 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	}
 	r.Pred = predecessors(preds)
 	to, peers := t.answerTo()
+	if c.Keep {
+		to = nil
+	}
 	generations := 0
 	if len(to) > 0 {
 		r.Audience = to

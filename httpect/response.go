@@ -45,7 +45,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 	defer func() {
 		if panicked {
 			// The panic goes on; what the handler wrote and was kept back is dropped.
-			x.finish(core.Completion{Outcome: core.OutcomeError}) //nolint:errcheck // observers were told, and the connection ends anyway
+			x.finish(core.Completion{Outcome: core.OutcomeError, Keep: true}) //nolint:errcheck // observers were told, and the connection ends anyway
 		}
 	}()
 	next.ServeHTTP(rw, x.request)
@@ -66,9 +66,11 @@ func (rw *response) end() {
 		rw.status = http.StatusOK
 	}
 	if x.differs != nil && !rw.streaming && !rw.hijacked {
+		rw.silent = true
 		rw.replace(x.differs)
 	}
-	c := core.Completion{Outcome: rw.outcome(), Status: rw.status}
+	// A message that is refused after all is recorded, and gets no answer.
+	c := core.Completion{Outcome: rw.outcome(), Status: rw.status, Keep: x.differs != nil || rw.hijacked}
 	if rw.hijacked {
 		c.Status = http.StatusSwitchingProtocols
 	} else if !rw.failed {
