@@ -5,6 +5,7 @@ package core
 
 import (
 	"encoding/base64"
+	"slices"
 	"time"
 
 	"github.com/go-ect/ect/internal/jsonscan"
@@ -334,10 +335,8 @@ func checkPred(pred []UUID, own UUID) string {
 		if u == own {
 			return "pred names its own jti"
 		}
-		for _, o := range pred[:i] {
-			if o == u {
-				return "pred repeats a task"
-			}
+		if slices.Contains(pred[:i], u) {
+			return "pred repeats a task"
 		}
 	}
 	return ""

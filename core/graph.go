@@ -6,6 +6,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,10 +165,8 @@ func (m *message) checkAnswer(judged []dag.Judgement) *Error {
 		if m.batch[n].Digest != heads[0].digest {
 			continue
 		}
-		for _, d := range judged[n].Preds {
-			if d == want.dispatch {
-				return nil
-			}
+		if slices.Contains(judged[n].Preds, want.dispatch) {
+			return nil
 		}
 	}
 	return refuse(CodeAnswer, "the answer does not name the dispatch")

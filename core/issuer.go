@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -203,10 +204,8 @@ func (i *Issuer) check(c *Claims, r IssueRequest) error {
 	case len(c.Audience) == 0 && i.signer != nil:
 		return errors.New("ect: issue: the audience is empty")
 	}
-	for _, a := range c.Audience {
-		if a == "" {
-			return errors.New("ect: issue: an audience is empty")
-		}
+	if slices.Contains(c.Audience, "") {
+		return errors.New("ect: issue: an audience is empty")
 	}
 	if why := checkPred(c.Pred, c.TaskID); why != "" {
 		return errors.New("ect: issue: " + why)

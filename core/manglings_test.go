@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/ecttest"
 )
@@ -47,9 +49,6 @@ type mangling struct {
 func TestManglings(t *testing.T) {
 	s := newScene(t)
 	good := s.fullToken(t).Sign(t)
-	if _, err := base64.RawURLEncoding.DecodeString(strings.ReplaceAll(good, ".", "")); err == nil && len(good) < 700 {
-		t.Fatalf("a token of %d bytes is shorter than meant", len(good))
-	}
 	stride := 1
 	if raceEnabled || testing.Short() {
 		stride = 7
@@ -65,7 +64,7 @@ func TestManglings(t *testing.T) {
 		{"with signature memory", 1 << 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v := verifier(t, s, s.loose(), core.WithSignatureMemory(tt.memory))
+			v := verifier(t, s.Domain, s.loose(), core.WithSignatureMemory(tt.memory))
 			if tt.memory > 0 {
 				wantAccepted(t, v, good)
 			}
@@ -89,11 +88,8 @@ func TestManglings(t *testing.T) {
 			if (err == nil) != (u != nil) {
 				t.Errorf("ParseWithoutVerification(%q) = %v, %v", m.text, u, err)
 			}
-			if u == nil || u.Digest() != unverified(t, good).Digest() {
-				return
-			}
-			if _, _, sig := parts(t, strings.Trim(m.text, " \t")); sig == "" {
-				return // the signature is not looked at here
+			if m.code == core.CodeMalformed && core.CodeOf(err) != m.code {
+				t.Errorf("ParseWithoutVerification(%q) = %v, want code %v", m.text, err, m.code)
 			}
 		})
 	})
@@ -176,7 +172,7 @@ func TestTwin(t *testing.T) {
 			low = twin
 		}
 		for _, presentedText := range []string{text, twin} {
-			h := wantAccepted(t, verifier(t, s, s.policy), presentedText).Heads()[0]
+			h := wantAccepted(t, verifier(t, s.Domain, s.policy), presentedText).Heads()[0]
 			if h.Text() != low {
 				t.Errorf("Verify(%q).Text() = %q, want %q", presentedText, h.Text(), low)
 			}
@@ -195,7 +191,7 @@ func TestRememberedSignature(t *testing.T) {
 		t.Run(alg.String(), func(t *testing.T) {
 			s := newScene(t)
 			from := s.AgentWithAlgorithm(t, "signer", alg)
-			v := verifier(t, s, s.loose())
+			v := verifier(t, s.Domain, s.loose())
 			for range 4 {
 				good := from.Token(s.to.Identity).Sign(t)
 				wantAccepted(t, v, good)
@@ -204,12 +200,18 @@ func TestRememberedSignature(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				accepted := []int{}
 				for n := 0; n <= 130; n++ {
-					if n == len(b) {
-						continue
-					}
 					other := append(b[:min(n, len(b)):min(n, len(b))], make([]byte, max(n-len(b), 0))...)
-					wantCode(t, v, core.CodeSignature, h+"."+p+"."+base64.RawURLEncoding.EncodeToString(other))
+					code := codeOf(t, v, h+"."+p+"."+base64.RawURLEncoding.EncodeToString(other))
+					if code == 0 {
+						accepted = append(accepted, n)
+					} else if code != core.CodeSignature {
+						t.Errorf("Verify with %d bytes of signature = code %v, want %v", n, code, core.CodeSignature)
+					}
+				}
+				if diff := cmp.Diff([]int{len(b)}, accepted); diff != "" {
+					t.Errorf("signatures of these lengths are accepted once the right one is remembered (-want +got):\n%s", diff)
 				}
 				wantAccepted(t, v, good)
 			}
@@ -247,7 +249,7 @@ func endsInZero(t *testing.T, from *ecttest.Agent, to string) (string, []byte) {
 func TestManglingsUnsigned(t *testing.T) {
 	s := newScene(t)
 	good := s.fullToken(t).Unsigned(t)
-	v := verifier(t, s, s.loose())
+	v := verifier(t, s.Domain, s.loose())
 	wantAccepted(t, v, good)
 	stride := 1
 	if raceEnabled || testing.Short() {
@@ -277,7 +279,7 @@ func TestManglingsUnsigned(t *testing.T) {
 // L1, where L1 is enough. A JWS that fails anything is never looked at as L1 (profile 2.5).
 func TestNeverUnsigned(t *testing.T) {
 	s := newScene(t)
-	v := verifier(t, s, s.loose())
+	v := verifier(t, s.Domain, s.loose())
 	good := s.token().Sign(t)
 	h, p, sig := parts(t, good)
 	wantAccepted(t, v, p) // the payload alone is a good L1 token

@@ -253,7 +253,7 @@ func (t *Task) answerTo() (ids []string, peers []Audience) {
 	}
 	for _, h := range t.received.heads {
 		a, ok := t.service.audiences.ByID(h.issuer)
-		if ok && !contains(ids, a.ID) {
+		if ok && !slices.Contains(ids, a.ID) {
 			ids, peers = append(ids, a.ID), append(peers, a)
 		}
 	}

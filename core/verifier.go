@@ -6,6 +6,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ func WithTaskStore(s dag.Store) VerifierOption {
 // WithObserver adds an observer.
 func WithObserver(o Observer) VerifierOption {
 	return verifierOption(func(c verifierConfig) verifierConfig {
-		c.observers = append(c.observers[:len(c.observers):len(c.observers)], o)
+		c.observers = append(slices.Clip(c.observers), o)
 		return c
 	})
 }
@@ -389,7 +390,7 @@ func (m *message) checkHeads(context.Context) *Error {
 
 func (m *message) checkHead(t *received) *Error {
 	pol, c, now := m.v.policy, &t.claims, m.now.Truncate(time.Second)
-	if c.has&hasAud != 0 && !contains(c.Audience, pol.Audience) {
+	if c.has&hasAud != 0 && !slices.Contains(c.Audience, pol.Audience) {
 		return refuse(CodeAudience, "aud does not name this verifier")
 	}
 	switch {
@@ -408,13 +409,4 @@ func (m *message) checkHead(t *received) *Error {
 		return refuse(CodeLevel, "below the minimum level")
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }

@@ -116,8 +116,8 @@ func newClock(t time.Time) *clock {
 	return c
 }
 
-func (c *clock) set(t time.Time)         { c.unixNano.Store(t.UnixNano()) }
-func (c *clock) now() time.Time          { return time.Unix(0, c.unixNano.Load()) }
+func (c *clock) set(t time.Time)          { c.unixNano.Store(t.UnixNano()) }
+func (c *clock) now() time.Time           { return time.Unix(0, c.unixNano.Load()) }
 func (c *clock) option() core.ClockOption { return core.WithClock(c.now) }
 
 // outcome is what a message came to, but for the order of its tokens.

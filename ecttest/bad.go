@@ -74,7 +74,7 @@ func badEnvelopes() []BadToken {
 			return h + "." + p + "." + s + strings.Repeat("A", core.DefaultTokenBytes)
 		}),
 		mangled("JSON for a token", core.CodeMalformed, func(_, p, _ string) string {
-			b, _ := base64.RawURLEncoding.DecodeString(p) //nolint:errcheck // encoded a moment ago
+			b, _ := base64.RawURLEncoding.DecodeString(p)
 			return string(b)
 		}),
 		mangled("array at L1", core.CodeMalformed, func(_, _, _ string) string { return B64("[]") }),

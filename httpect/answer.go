@@ -58,7 +58,7 @@ func (a *answer) begin() {
 	}
 	a.body = newBody(src, hold, a.atEnd)
 	if bad != nil {
-		a.body.err = bad
+		a.err = bad
 	}
 	a.resp.Body = a
 }
@@ -123,7 +123,7 @@ func (a *answer) atEnd(sum core.Hash) error {
 // decoder which stopped early still learns of a body that differs or of an answer that
 // is missing.
 func (a *answer) Close() error {
-	timer := time.AfterFunc(closeWait, func() { a.src.Close() }) //nolint:errcheck,gosec // closed again below, whose error counts
+	timer := time.AfterFunc(closeWait, func() { a.src.Close() }) //nolint:errcheck // closed again below, whose error counts
 	a.drain(DefaultDrain)
 	timer.Stop()
 	err := a.src.Close()

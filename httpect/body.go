@@ -56,7 +56,7 @@ func (b *body) Read(p []byte) (int, error) {
 		ready := len(b.buf) - b.start
 		if b.err == nil {
 			ready -= b.hold
-		} else if b.err != io.EOF {
+		} else if !isEOF(b.err) {
 			return 0, b.err
 		}
 		if ready > 0 {
@@ -104,7 +104,7 @@ func (b *body) fill() {
 // end notes what the source ended with, and judges a body that was read whole.
 func (b *body) end(err error) {
 	b.err = err
-	if err != io.EOF {
+	if !isEOF(err) {
 		return
 	}
 	b.sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
@@ -147,10 +147,15 @@ func (b *body) drain(limit int64) {
 func (b *body) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == io.EOF {
+	if isEOF(b.err) {
 		return nil
 	}
 	return b.err
+}
+
+// isEOF tells whether a body was read to its end.
+func isEOF(err error) bool {
+	return err == io.EOF //nolint:errorlint // a reader's end is io.EOF itself; an error that wraps it is a failure
 }
 
 // errBodyDiffers is what reading a body gives that is not the one recorded.

@@ -25,30 +25,36 @@ import (
 // It panics when it is made, never while it serves, if s is nil or an option asks for
 // less than the verifier's policy.
 func Middleware(s *core.Service, opts ...Option) func(http.Handler) http.Handler {
-	if s == nil {
-		panic("httpect.Middleware: the service is nil")
-	}
 	m := &middleware{service: s, config: config{buffer: DefaultResponseBuffer, drain: DefaultDrain}}
 	for _, o := range opts {
 		m.config = o.apply(m.config)
 	}
-	policy := s.Verifier().Policy()
-	switch {
-	case m.mode > Observe:
-		panic("httpect.Middleware: WithMode: no such mode")
-	case m.minLevel != 0 && m.minLevel < policy.MinLevel:
-		panic("httpect.Middleware: WithMinLevel: below the minimum level of the policy, which can only be raised")
-	case m.minLevel > core.L3:
-		panic("httpect.Middleware: WithMinLevel: no such level")
-	case m.buffer < 0 || m.drain < 0:
-		panic("httpect.Middleware: a limit is negative")
-	case m.length > KeepLength:
-		panic("httpect.Middleware: WithLengthPolicy: no such policy")
+	if why := m.wrong(); why != "" {
+		panic("httpect.Middleware: " + why) //nolint:forbidigo // wiring time: the program has not begun to serve
 	}
-	m.match = policy.Body == core.BodyMatch
+	m.match = s.Verifier().Policy().Body == core.BodyMatch
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 	}
+}
+
+// wrong says what a middleware cannot be made of.
+func (m *middleware) wrong() string {
+	switch {
+	case m.service == nil:
+		return "the service is nil"
+	case m.mode > Observe:
+		return "WithMode: no such mode"
+	case m.minLevel > core.L3:
+		return "WithMinLevel: no such level"
+	case m.minLevel != 0 && m.minLevel < m.service.Verifier().Policy().MinLevel:
+		return "WithMinLevel: below the minimum level of the policy, which can only be raised"
+	case m.buffer < 0 || m.drain < 0:
+		return "a limit is negative"
+	case m.length > KeepLength:
+		return "WithLengthPolicy: no such policy"
+	}
+	return ""
 }
 
 type middleware struct {
@@ -103,10 +109,10 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	if x.task == nil {
 		addVary(w.Header())
 		next.ServeHTTP(w, x.request)
-		x.releaseIfRefused()
+		x.releaseIfRefused() //nolint:contextcheck // the exchange's request has it
 		return
 	}
-	x.record(w, next)
+	x.record(w, next) //nolint:contextcheck // the exchange's request has it
 }
 
 // verify looks at the tokens of the request as the mode says. Without an error the
@@ -163,7 +169,7 @@ func (x *exchange) start(r *http.Request, known core.Hash) *core.Error {
 		x.request.Header = maps.Clone(r.Header)
 		strip(x.request.Header)
 	}
-	x.wrapBody(r, known)
+	x.wrapBody(r, known) //nolint:contextcheck // the request has it
 	return nil
 }
 

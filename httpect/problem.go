@@ -6,6 +6,7 @@ package httpect
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/go-ect/ect/core"
 )
@@ -75,12 +76,9 @@ func (c *config) writeProblem(w http.ResponseWriter, r *http.Request, err *core.
 
 // addVary adds our field to Vary once (profile 9.8).
 func addVary(h http.Header) {
-	for _, v := range h["Vary"] {
-		if v == FieldName {
-			return
-		}
+	if !slices.Contains(h["Vary"], FieldName) {
+		h["Vary"] = append(h["Vary"], FieldName)
 	}
-	h["Vary"] = append(h["Vary"], FieldName)
 }
 
 // strip removes what came in from a header or trailer section.

@@ -81,7 +81,7 @@ func (rw *response) end() {
 	case rw.hijacked:
 	case rw.streaming && (err != nil || x.differs != nil):
 		// The header is out: the one way left to say that something is wrong.
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response
 	case err != nil:
 		rw.silent = true
 		rw.replace(core.NewError(core.CodeUnrecorded, err))

@@ -65,7 +65,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.call(req, to)
 	if err != nil && resp == nil && req.Body != nil {
-		req.Body.Close() //nolint:errcheck,gosec // a RoundTripper closes the body also when it fails; the first error is the caller's
+		req.Body.Close() //nolint:errcheck // a RoundTripper closes the body also when it fails; the first error is the caller's
 	}
 	return resp, err
 }
@@ -196,7 +196,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := g.zr.Read(p)
-	if err == io.EOF {
+	if isEOF(err) {
 		// The decoder may stop before the end that the record is held against.
 		g.drain(DefaultDrain)
 		if bad := g.failure(); bad != nil {
@@ -204,7 +204,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 		}
 	}
 	g.err = err
-	if err != nil && err != io.EOF {
+	if err != nil && !isEOF(err) {
 		return 0, err
 	}
 	return n, err

@@ -4,6 +4,8 @@
 package dag
 
 import (
+	"slices"
+
 	"github.com/go-ect/ect/core/id"
 )
 
@@ -32,12 +34,7 @@ func (r *record) unresolved(n *Node) bool {
 
 // complete tells whether every edge of r led somewhere.
 func (r *record) complete() bool {
-	for _, d := range r.found {
-		if d == (id.Digest{}) {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(r.found, id.Digest{})
 }
 
 // Means tells whether an edge of from can mean to (profile 3.6).

@@ -27,7 +27,7 @@ type UUID [16]byte
 // whoever sees it (profile 3.4). It is safe for concurrent use.
 func NewUUID() UUID {
 	var u UUID
-	rand.Read(u[:]) //nolint:errcheck // documented never to fail; the program stops if the system has no randomness
+	rand.Read(u[:]) // never fails: the program stops if the system has no randomness
 	u[6] = u[6]&0x0f | 0x40
 	u[8] = u[8]&0x3f | 0x80
 	return u

@@ -46,7 +46,7 @@ func (g *graph) check(agents []*agent) error {
 		byID[t.Claims().TaskID] = t
 	}
 	for n, t := range g.tokens {
-		jws, err := jose.ParseSigned(t.Text(), []jose.SignatureAlgorithm{jose.ES256})
+		jws, err := jose.ParseSignedCompact(t.Text(), []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
 			return fmt.Errorf("token %d: %w", n+1, err)
 		}

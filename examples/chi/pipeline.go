@@ -134,14 +134,15 @@ func (p *pipeline) takeIn(w http.ResponseWriter, r *http.Request) {
 	var d decision
 	var wg sync.WaitGroup
 	var labelErr, redactErr error
-	wg.Go(func() { labelErr = post(r.Context(), p.intake, p.classify, "/labels", document, &d.Labels) })
-	wg.Go(func() { redactErr = post(r.Context(), p.intake, p.redact, "/redactions", document, &d.Document) })
+	ctx := r.Context()
+	wg.Go(func() { labelErr = post(ctx, p.intake, p.classify, "/labels", document, &d.Labels) })
+	wg.Go(func() { redactErr = post(ctx, p.intake, p.redact, "/redactions", document, &d.Document) })
 	wg.Wait()
 	err = errors.Join(labelErr, redactErr)
 	if err == nil {
 		var body []byte
 		if body, err = json.Marshal(d); err == nil {
-			err = post(r.Context(), p.intake, p.approve, "/decisions", body, &d)
+			err = post(ctx, p.intake, p.approve, "/decisions", body, &d)
 		}
 	}
 	if err != nil {

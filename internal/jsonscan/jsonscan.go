@@ -11,6 +11,7 @@ package jsonscan
 import (
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -160,10 +161,8 @@ func (sc *Scanner) unique(seen map[string]struct{}, base int, name string) (map[
 		return seen, nil
 	}
 	own := sc.names[base:]
-	for _, o := range own {
-		if o == name {
-			return nil, ErrDuplicate
-		}
+	if slices.Contains(own, name) {
+		return nil, ErrDuplicate
 	}
 	sc.names = append(sc.names, name)
 	if len(own)+1 < mapThreshold {

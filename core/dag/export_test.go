@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dag
+
+import (
+	"fmt"
+
+	"github.com/go-ect/ect/core/id"
+)
+
+// Has tells whether the store holds a token of the key.
+func (m *Memory) Has(k Key) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.nodes[k] != nil
+}
+
+// Waiting returns for how many task ids the store has an entry in its waiting index.
+func (m *Memory) Waiting() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.waiting)
+}
+
+// Sound tells whether the indexes of the store agree. It is for a store at rest.
+func (m *Memory) Sound() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	unsigned, unfound := 0, map[id.UUID]int{}
+	for k, r := range m.nodes {
+		if r.Key != k {
+			return fmt.Errorf("the token of %v is kept as %v", r.Key, k)
+		}
+		if !k.Signed {
+			unsigned++
+		}
+		for i, d := range r.found {
+			if d == (id.Digest{}) {
+				unfound[r.Preds[i].Task]++
+			}
+		}
+		if m.digests[edgeKey{k.Task, r.Digest.Short()}] != r {
+			return fmt.Errorf("%v is not found by its digest", k)
+		}
+		t := m.tasks[k.Task]
+		if t == nil || r.twin >= len(*t.class(k.Signed)) || (*t.class(k.Signed))[r.twin] != r {
+			return fmt.Errorf("%v is not at its place among its twins", k)
+		}
+	}
+	if unsigned != m.unsigned {
+		return fmt.Errorf("%d unsigned tokens, counted are %d", unsigned, m.unsigned)
+	}
+	for task, n := range unfound {
+		if m.waiting[task] < n {
+			return fmt.Errorf("%v is awaited by %d, counted are %d", task, n, m.waiting[task])
+		}
+	}
+	for task, n := range m.waiting {
+		if n <= 0 {
+			return fmt.Errorf("%v is awaited by %d", task, n)
+		}
+	}
+	twins := 0
+	for _, t := range m.tasks {
+		twins += len(t.signed) + len(t.unsigned)
+		if len(t.signed)+len(t.unsigned) == 0 {
+			return fmt.Errorf("a task id without tokens is kept")
+		}
+	}
+	if twins != len(m.nodes) || len(m.digests) != len(m.nodes) {
+		return fmt.Errorf("%d tokens, %d by task id, %d by digest", len(m.nodes), twins, len(m.digests))
+	}
+	return m.soundGroups()
+}
+
+func (m *Memory) soundGroups() error {
+	grouped, named := 0, 0
+	for e := m.quiet.Front(); e != nil; e = e.Next() {
+		g, ok := e.Value.(*group)
+		if !ok || g.place != e || len(g.records) == 0 {
+			return fmt.Errorf("a group is empty or misplaced")
+		}
+		grouped += len(g.records)
+		if g.workflow.Present {
+			named++
+			if m.groups[g.workflow.ID] != g {
+				return fmt.Errorf("workflow %v is two groups", g.workflow.ID)
+			}
+		} else if len(g.records) != 1 {
+			return fmt.Errorf("%d tokens without a workflow are one group", len(g.records))
+		}
+		for _, r := range g.records {
+			if r.group != g || m.nodes[r.Key] != r || r.Workflow != g.workflow {
+				return fmt.Errorf("%v is in a group of others", r.Key)
+			}
+		}
+	}
+	if grouped != len(m.nodes) || named != len(m.groups) {
+		return fmt.Errorf("%d tokens, %d in groups; %d workflows, %d groups", len(m.nodes), grouped, len(m.groups), named)
+	}
+	return nil
+}
