@@ -117,31 +117,29 @@ func open(text string, limits Limits) (*token, *Error) {
 	return t, nil
 }
 
-// digestOf hashes a string without a copy on the heap for what a token usually weighs.
-func digestOf(s string) Digest {
-	var buf [2048]byte
-	if len(s) <= len(buf) {
-		return sha256.Sum256(buf[:copy(buf[:], s)])
-	}
-	return sha256.Sum256([]byte(s))
-}
+func digestOf(s string) Digest { return sha256.Sum256([]byte(s)) }
 
+// decodeText decodes a part of a token, on the stack where it is as small as most are.
 func decodeText(s string) (string, error) {
-	b, err := strict.DecodeString(s)
+	var small [1536]byte
+	buf := small[:]
+	if n := strict.DecodedLen(len(s)); n > len(buf) {
+		buf = make([]byte, n)
+	}
+	n, err := strict.Decode(buf, []byte(s))
 	if err != nil {
 		return "", formError{} // the decoder's own error names a place in the token
 	}
-	return string(b), nil
+	return string(buf[:n]), nil
 }
 
 func (t *token) openSignature(s string) error {
-	var src [maxSignature * 4 / 3]byte
-	if len(s) > len(src) {
+	if strict.DecodedLen(len(s)) > maxSignature {
 		t.sigLen = maxSignature + 1
 		_, err := decodeText(s)
 		return err
 	}
-	n, err := strict.Decode(t.sig[:], src[:copy(src[:], s)])
+	n, err := strict.Decode(t.sig[:], []byte(s))
 	if err != nil {
 		return formError{}
 	}
@@ -231,11 +229,7 @@ func (h *header) certificates(sc *jsonscan.Scanner) error {
 			return err
 		}
 		if ok && n <= MaxCertificates {
-			der, bad := base64.StdEncoding.Strict().DecodeString(text)
-			if bad == nil && !strings.ContainsAny(text, "\r\n") {
-				_, bad = x509.ParseCertificate(der)
-			}
-			ok = bad == nil
+			ok = isCertificate(text)
 		}
 		if !ok {
 			h.bad(CodeHeader, why)
@@ -246,6 +240,16 @@ func (h *header) certificates(sc *jsonscan.Scanner) error {
 		h.bad(CodeHeader, why)
 	}
 	return err
+}
+
+// isCertificate tells whether text is a certificate in the base64 of RFC 4648, 4.
+func isCertificate(text string) bool {
+	der, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder skips
+		return false
+	}
+	_, err = x509.ParseCertificate(der)
+	return err == nil
 }
 
 // isType holds a `typ` against the two names of an ECT, in the way of RFC 7515, 4.1.9.

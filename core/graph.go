@@ -17,6 +17,7 @@ import (
 // checkGraph is step 12: the rules of the graph, and which workflow goes on.
 func (m *message) checkGraph(ctx context.Context) *Error {
 	m.result = &Received{}
+	m.batch, m.at = make([]dag.Entry, 0, len(m.tokens)), make([]int, 0, len(m.tokens))
 	for i := range m.tokens {
 		t := &m.tokens[i]
 		switch {
@@ -26,7 +27,7 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 		case t.unbound != nil:
 			m.result.notCarried++
 		default:
-			n := t.node()
+			n := m.nodes[i]
 			n.Token = t.normalText()
 			if !t.signed {
 				n.Key.Issuer = strings.Clone(n.Key.Issuer)
@@ -40,12 +41,15 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 			m.at = append(m.at, i)
 		}
 	}
-	goesOn := map[Digest]Workflow{}
+	var goesOn map[Digest]Workflow
 	rules := m.v.rules()
 	rules.Cross = func(from, to *dag.Node) bool {
 		w, ok := m.v.admitsEdge(from, to)
 		if named, again := goesOn[to.Digest]; again && named != w {
 			return false // two edges of one token that would go on differently
+		}
+		if goesOn == nil {
+			goesOn = map[Digest]Workflow{}
 		}
 		goesOn[to.Digest] = w
 		return ok
@@ -84,34 +88,29 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 	if len(judged) != len(m.batch) {
 		return refuse(CodeUnavailable, "the task store judged another batch")
 	}
-	all := make(map[Digest]*Verified, len(judged))
+	all := make([]*Verified, len(judged))
 	for n := range judged {
 		t := &m.tokens[m.at[n]]
 		v := m.verified(t)
 		v.text = m.batch[n].Token
 		v.lowest, v.partial, v.cross = Level(judged[n].Lowest), judged[n].Partial, judged[n].Cross
 		v.missing = judged[n].Missing
-		all[v.digest] = v
+		v.link = &link{task: v.claims.TaskID, digest: v.digest, text: v.text}
+		all[n] = v
 		if t.role == Head {
 			m.result.heads = append(m.result.heads, v)
 		} else {
 			m.result.context = append(m.result.context, v)
 		}
 	}
-	for n := range judged {
-		v := all[m.tokens[m.at[n]].digest]
+	for n, v := range all {
 		for _, d := range judged[n].Preds {
-			if p := all[d]; p != nil {
-				v.carried = append(v.carried, p)
+			for _, p := range all {
+				if p.digest == d && p != v {
+					v.carried = append(v.carried, p)
+					v.link.preds = append(v.link.preds, p.link)
+				}
 			}
-		}
-	}
-	for _, v := range all {
-		v.link = &link{task: v.claims.TaskID, digest: v.digest, text: v.text}
-	}
-	for _, v := range all {
-		for _, p := range v.carried {
-			v.link.preds = append(v.link.preds, p.link)
 		}
 	}
 	m.result.sender = m.sender()
@@ -223,16 +222,9 @@ func (m *message) claim(ctx context.Context) *Error {
 			return bad
 		}
 	}
-	admitted := make(map[[2]dag.Key]bool)
 	rules := m.v.rules()
 	rules.Cross = func(from, to *dag.Node) bool {
-		// Admitted once already, or newly found since: the policy answers again.
-		k := [2]dag.Key{from.Key, to.Key}
-		if ok, known := admitted[k]; known {
-			return ok
-		}
-		_, ok := m.v.admitsEdge(from, to)
-		admitted[k] = ok
+		_, ok := m.v.admitsEdge(from, to) // an edge may have been found since
 		return ok
 	}
 	if _, err := m.v.cfg.tasks.Admit(ctx, m.batch, rules); err != nil {

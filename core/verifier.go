@@ -177,15 +177,18 @@ func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) 
 		}
 		m.tokens[i].token = t
 	}
-	steps := []func(context.Context) *Error{
-		m.authenticate, m.assignRoles, m.checkHeads, m.checkGraph, m.checkBody, m.claim,
-	}
 	for _, step := range steps {
-		if bad := step(ctx); bad != nil {
+		if bad := step(m, ctx); bad != nil {
 			return nil, bad
 		}
 	}
 	return m.result, nil
+}
+
+// steps is profile 4 after step 1, replay last.
+var steps = [...]func(*message, context.Context) *Error{
+	(*message).authenticate, (*message).assignRoles, (*message).checkHeads,
+	(*message).checkGraph, (*message).checkBody, (*message).claim,
 }
 
 // message is one message on its way through the steps of profile 4.
@@ -194,6 +197,7 @@ type message struct {
 	now    time.Time
 	p      Presented
 	tokens []received
+	nodes  []dag.Node
 	// batch holds the heads and the context that was carried; at says which token each
 	// entry is.
 	batch  []dag.Entry
@@ -214,16 +218,15 @@ type received struct {
 
 // authenticate is steps 2 to 7 for every token, side by side where there are several.
 func (m *message) authenticate(ctx context.Context) *Error {
-	faults := make([]*Error, len(m.tokens))
 	if len(m.tokens) == 1 {
-		faults[0] = m.authenticateOne(ctx, &m.tokens[0])
-	} else {
-		var wg sync.WaitGroup
-		for i := range m.tokens {
-			wg.Go(func() { faults[i] = m.authenticateOne(ctx, &m.tokens[i]) })
-		}
-		wg.Wait()
+		return m.authenticateOne(ctx, &m.tokens[0])
 	}
+	faults := make([]*Error, len(m.tokens))
+	var wg sync.WaitGroup
+	for i := range m.tokens {
+		wg.Go(func() { faults[i] = m.authenticateOne(ctx, &m.tokens[i]) })
+	}
+	wg.Wait()
 	var unavailable *Error
 	for _, f := range faults {
 		switch {
@@ -269,6 +272,9 @@ func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
 		return refuse(CodeAlgorithm, "the algorithm does not fit the key")
 	}
 	r.key = key
+	if r.sigLen != h.algorithm.signatureLen() {
+		return refuse(CodeSignature, "the signature is not as long as the algorithm's")
+	}
 	if m.v.memory == nil || !m.v.memory.has(r.token, public) {
 		if !verifySignature(r.token, key.Public) {
 			return refuse(CodeSignature, "the signature does not verify")
@@ -296,16 +302,14 @@ func claimsFault(t *token, pol *policy) *Error {
 // assignRoles tells heads from context (profile 4.1). Edges count only if the token
 // they come from was verified; equal tokens count once.
 func (m *message) assignRoles(context.Context) *Error {
+	m.nodes = make([]dag.Node, len(m.tokens))
 	for i := range m.tokens {
+		m.nodes[i] = m.tokens[i].node()
 		for o := range i {
 			if m.tokens[o].digest == m.tokens[i].digest && m.tokens[o].signed == m.tokens[i].signed {
 				m.tokens[i].copied = true
 			}
 		}
-	}
-	nodes := make([]dag.Node, len(m.tokens))
-	for i := range m.tokens {
-		nodes[i] = m.tokens[i].node()
 	}
 	heads := 0
 	for i := range m.tokens {
@@ -315,7 +319,7 @@ func (m *message) assignRoles(context.Context) *Error {
 			continue
 		case t.unbound == nil && t.claims.Action == noticeAction:
 			t.role = Notice
-		case m.precedes(nodes, i):
+		case m.precedes(i):
 			t.role = Context
 		case t.unbound != nil:
 			return t.unbound
@@ -332,15 +336,15 @@ func (m *message) assignRoles(context.Context) *Error {
 
 // precedes tells whether a token of the same level class, or a signed one, comes after
 // token i.
-func (m *message) precedes(nodes []dag.Node, i int) bool {
+func (m *message) precedes(i int) bool {
 	for o := range m.tokens {
 		from := &m.tokens[o]
 		if o == i || from.copied || from.unbound != nil || from.claims.Action == noticeAction ||
 			!from.signed && m.tokens[i].signed {
 			continue
 		}
-		for _, e := range nodes[o].Preds {
-			if e.Means(&nodes[o], &nodes[i]) {
+		for _, e := range m.nodes[o].Preds {
+			if e.Means(&m.nodes[o], &m.nodes[i]) {
 				return true
 			}
 		}

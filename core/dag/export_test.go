@@ -16,18 +16,18 @@ func (m *Memory) Has(k Key) bool {
 	return m.nodes[k] != nil
 }
 
-// Waiting returns for how many task ids the store has an entry in its waiting index.
-func (m *Memory) Waiting() int {
+// Named returns how many task ids are named as predecessors.
+func (m *Memory) Named() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.waiting)
+	return len(m.named)
 }
 
 // Sound tells whether the indexes of the store agree. It is for a store at rest.
 func (m *Memory) Sound() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	unsigned, unfound := 0, map[id.UUID]int{}
+	unsigned, names := 0, map[id.UUID]int{}
 	for k, r := range m.nodes {
 		if r.Key != k {
 			return fmt.Errorf("the token of %v is kept as %v", r.Key, k)
@@ -35,10 +35,8 @@ func (m *Memory) Sound() error {
 		if !k.Signed {
 			unsigned++
 		}
-		for i, d := range r.found {
-			if d == (id.Digest{}) {
-				unfound[r.Preds[i].Task]++
-			}
+		for _, e := range r.Preds {
+			names[e.Task]++
 		}
 		if m.digests[edgeKey{k.Task, r.Digest.Short()}] != r {
 			return fmt.Errorf("%v is not found by its digest", k)
@@ -51,15 +49,13 @@ func (m *Memory) Sound() error {
 	if unsigned != m.unsigned {
 		return fmt.Errorf("%d unsigned tokens, counted are %d", unsigned, m.unsigned)
 	}
-	for task, n := range unfound {
-		if m.waiting[task] < n {
-			return fmt.Errorf("%v is awaited by %d, counted are %d", task, n, m.waiting[task])
+	for task, n := range names {
+		if m.named[task] != n {
+			return fmt.Errorf("%v is named by %d, counted are %d", task, n, m.named[task])
 		}
 	}
-	for task, n := range m.waiting {
-		if n <= 0 {
-			return fmt.Errorf("%v is awaited by %d", task, n)
-		}
+	if len(m.named) != len(names) {
+		return fmt.Errorf("%d task ids are named, counted are %d", len(names), len(m.named))
 	}
 	twins := 0
 	for _, t := range m.tasks {

@@ -18,6 +18,9 @@ type record struct {
 	found []id.Digest
 	own   bool
 	group *group
+	// state and cross belong to the walk over a batch.
+	state walkState
+	cross bool
 	// twin is the place among the tokens of the same task id and level class.
 	twin int
 }
@@ -51,13 +54,14 @@ func (e Edge) Means(from, to *Node) bool {
 // view is the part of a store that the rules read.
 type view interface {
 	byKey(Key) *record
+	byDigest(id.UUID, id.Short) *record
 	// candidates calls yield for tokens that an edge of from could mean, until it
 	// returns false.
 	candidates(from *Node, e Edge, yield func(*record) bool)
 	// anyOf tells whether any token bears the task id.
 	anyOf(id.UUID) bool
-	// awaited tells whether some token names the task id and did not find it.
-	awaited(id.UUID) bool
+	// names tells whether some token names the task id as a predecessor.
+	names(id.UUID) bool
 }
 
 // judge is the walk over one batch.
@@ -66,8 +70,6 @@ type judge struct {
 	batch []Entry
 	rules Rules
 	out   []record
-	state []walkState
-	cross []bool
 }
 
 type walkState uint8
@@ -83,8 +85,7 @@ func judgeBatch(v view, batch []Entry, rules Rules) (*judge, error) {
 	if rules.MaxWalk == 0 {
 		rules.MaxWalk = DefaultMaxWalk
 	}
-	n := len(batch)
-	j := &judge{view: v, batch: batch, rules: rules, out: make([]record, n), state: make([]walkState, n), cross: make([]bool, n)}
+	j := &judge{view: v, batch: batch, rules: rules, out: make([]record, len(batch))}
 	for i := range batch {
 		if err := j.equivocates(i); err != nil {
 			return nil, err
@@ -121,18 +122,17 @@ func (j *judge) equivocates(i int) error {
 
 // visit judges entry i after the entries that it comes after.
 func (j *judge) visit(i int) error {
-	switch j.state[i] {
+	switch j.out[i].state {
 	case judged:
 		return nil
 	case walking:
 		return j.refuse(i, Cycle)
 	}
-	j.state[i] = walking
 	e := &j.batch[i]
 	r := &j.out[i]
-	*r = record{Node: e.Node, lowest: e.Level, partial: !e.Key.Signed, found: make([]id.Digest, len(e.Preds)), own: e.Own}
+	*r = record{Node: e.Node, lowest: e.Level, partial: !e.Key.Signed, found: make([]id.Digest, len(e.Preds)), own: e.Own, state: walking}
 	known := j.view.byKey(e.Key)
-	if known != nil && (known.complete() || !e.Required) {
+	if known != nil && (known.complete() || !e.Head) {
 		// Its edges were judged when it came first; its ancestors may be gone since.
 		r.lowest, r.partial, r.found = known.lowest, known.partial, known.found
 		if err := j.leaves(i); err != nil {
@@ -144,7 +144,7 @@ func (j *judge) visit(i int) error {
 	if r.lowest < j.rules.MinLevel {
 		return j.refuse(i, ChainLevel)
 	}
-	j.state[i] = judged
+	r.state = judged
 	return nil
 }
 
@@ -239,35 +239,32 @@ func (j *judge) admit(i int, pred *record) error {
 	if j.rules.Cross == nil || !j.rules.Cross(&pred.Node, &j.batch[i].Node) {
 		return j.refuse(i, CrossWorkflow)
 	}
-	j.cross[i] = true
+	j.out[i].cross = true
 	return nil
 }
 
 // find returns the token of a task id with a digest, nil if it is not known any more.
-func (j *judge) find(task id.UUID, digest id.Digest) (found *record) {
+func (j *judge) find(task id.UUID, digest id.Digest) *record {
 	if digest == (id.Digest{}) {
 		return nil
 	}
 	for o := range j.out {
-		if j.state[o] == judged && j.out[o].Digest == digest {
+		if j.out[o].state == judged && j.out[o].Digest == digest {
 			return &j.out[o]
 		}
 	}
-	j.view.candidates(nil, Edge{Task: task, Bound: true, Digest: digest.Short()}, func(r *record) bool {
-		if r.Digest == digest {
-			found = r
-		}
-		return found == nil
-	})
-	return found
+	if r := j.view.byDigest(task, digest.Short()); r != nil && r.Digest == digest {
+		return r
+	}
+	return nil
 }
 
-// acyclic walks the ancestors of entry i if it could come after itself: something
-// known names it and did not find it, or it is known itself and its edges changed.
+// acyclic walks the ancestors of entry i if it could come after itself: something known
+// names it, or it is known itself and its edges changed.
 func (j *judge) acyclic(i int) error {
 	r := &j.out[i]
 	known := j.view.byKey(r.Key)
-	if known != nil && known.complete() || known == nil && !j.view.awaited(r.Key.Task) {
+	if known != nil && known.complete() || known == nil && !j.view.names(r.Key.Task) {
 		return nil
 	}
 	seen := map[id.Digest]struct{}{}
@@ -301,7 +298,11 @@ func (j *judge) judgements() []Judgement {
 	js := make([]Judgement, len(j.out))
 	for i := range j.out {
 		r := &j.out[i]
-		js[i] = Judgement{Lowest: r.lowest, Partial: r.partial, Preds: r.found, Cross: j.cross[i]}
+		js[i] = Judgement{Lowest: r.lowest, Partial: r.partial, Preds: r.found, Cross: r.cross}
+		if r.complete() {
+			continue
+		}
+		js[i].Missing = make([]id.UUID, 0, len(r.found))
 		for n, d := range r.found {
 			if d == (id.Digest{}) {
 				js[i].Missing = append(js[i].Missing, r.Preds[n].Task)

@@ -52,7 +52,7 @@ type Memory struct {
 	nodes    map[Key]*record
 	digests  map[edgeKey]*record
 	tasks    map[id.UUID]*twins
-	waiting  map[id.UUID]int
+	named    map[id.UUID]int // how many edges name a task, known or not
 	groups   map[id.UUID]*group
 	quiet    *list.List // of *group, quietest first
 	unsigned int
@@ -99,7 +99,7 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 	return &Memory{
 		cfg: cfg, quiet: list.New(),
 		nodes: map[Key]*record{}, digests: map[edgeKey]*record{}, tasks: map[id.UUID]*twins{},
-		waiting: map[id.UUID]int{}, groups: map[id.UUID]*group{},
+		named: map[id.UUID]int{}, groups: map[id.UUID]*group{},
 	}, nil
 }
 
@@ -136,6 +136,7 @@ func (m *Memory) Admit(ctx context.Context, batch []Entry, rules Rules) ([]Judge
 	if err != nil {
 		return nil, err
 	}
+	m.wake(j, now)
 	if err := m.makeRoom(j.out, now); err != nil {
 		return nil, err
 	}
@@ -143,6 +144,25 @@ func (m *Memory) Admit(ctx context.Context, batch []Entry, rules Rules) ([]Judge
 		m.put(&j.out[i], now)
 	}
 	return j.judgements(), nil
+}
+
+// wake marks the workflows that a batch belongs to or comes after as active, so that
+// making room for it does not drop what it was judged by.
+func (m *Memory) wake(j *judge, now time.Time) {
+	for i := range j.out {
+		r := &j.out[i]
+		if known := m.nodes[r.Key]; known != nil {
+			m.touch(known.group, now)
+		}
+		if g := m.groups[r.Workflow.ID]; r.Workflow.Present && g != nil {
+			m.touch(g, now)
+		}
+		for n, d := range r.found {
+			if p := m.digests[edgeKey{r.Preds[n].Task, d.Short()}]; p != nil && p.Digest == d {
+				m.touch(p.group, now)
+			}
+		}
+	}
 }
 
 // makeRoom drops quiet workflows until the new ones of the records fit.
@@ -187,10 +207,7 @@ func (m *Memory) makeRoom(out []record, now time.Time) error {
 // put keeps a record, or what is newly known of one that is kept already.
 func (m *Memory) put(r *record, now time.Time) {
 	if known := m.nodes[r.Key]; known != nil {
-		m.await(known, -1)
 		known.lowest, known.partial, known.found = r.lowest, r.partial, r.found
-		m.await(known, +1)
-		m.touch(known.group, now)
 		return
 	}
 	kept := new(record)
@@ -208,7 +225,9 @@ func (m *Memory) put(r *record, now time.Time) {
 	if !kept.Key.Signed {
 		m.unsigned++
 	}
-	m.await(kept, +1)
+	for _, e := range kept.Preds {
+		m.named[e.Task]++
+	}
 	m.join(kept, now)
 }
 
@@ -217,19 +236,6 @@ func (t *twins) class(signed bool) *[]*record {
 		return &t.signed
 	}
 	return &t.unsigned
-}
-
-// await counts the task ids that a record names and did not find.
-func (m *Memory) await(r *record, by int) {
-	for n, d := range r.found {
-		if d != (id.Digest{}) {
-			continue
-		}
-		task := r.Preds[n].Task
-		if m.waiting[task] += by; m.waiting[task] == 0 {
-			delete(m.waiting, task)
-		}
-	}
 }
 
 // join puts a record into the group it will be dropped with.
@@ -278,7 +284,11 @@ func (m *Memory) drop(g *group) {
 		if !r.Key.Signed {
 			m.unsigned--
 		}
-		m.await(r, -1)
+		for _, e := range r.Preds {
+			if m.named[e.Task]--; m.named[e.Task] == 0 {
+				delete(m.named, e.Task)
+			}
+		}
 	}
 }
 
@@ -287,9 +297,11 @@ type memoryView Memory
 
 func (m *memoryView) byKey(k Key) *record { return m.nodes[k] }
 
+func (m *memoryView) byDigest(task id.UUID, d id.Short) *record { return m.digests[edgeKey{task, d}] }
+
 func (m *memoryView) candidates(from *Node, e Edge, yield func(*record) bool) {
 	if e.Bound {
-		if r := m.digests[edgeKey{e.Task, e.Digest}]; r != nil {
+		if r := m.byDigest(e.Task, e.Digest); r != nil {
 			yield(r)
 		}
 		return
@@ -315,4 +327,4 @@ func (m *memoryView) candidates(from *Node, e Edge, yield func(*record) bool) {
 
 func (m *memoryView) anyOf(task id.UUID) bool { return m.tasks[task] != nil }
 
-func (m *memoryView) awaited(task id.UUID) bool { return m.waiting[task] > 0 }
+func (m *memoryView) names(task id.UUID) bool { return m.named[task] > 0 }
