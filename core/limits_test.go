@@ -379,6 +379,7 @@ func TestCertificates(t *testing.T) {
 		{"base64url", []string{url}, core.CodeHeader},
 		{"a line break inside", []string{cert[:8] + "\n" + cert[8:]}, core.CodeHeader},
 		{"a line break behind", []string{cert + "\r\n"}, core.CodeHeader},
+		{"no certificate, and a line break", []string{"AAAA\n"}, core.CodeHeader},
 		{"no padding", []string{strings.TrimRight(cert, "=") + "A"}, core.CodeHeader},
 		{"a byte behind the certificate", []string{base64.StdEncoding.EncodeToString(append(certificate(t, s.from.Key), 0))}, core.CodeHeader},
 		{"one of another type", []any{cert, 1}, core.CodeHeader},

@@ -158,8 +158,9 @@ func (m *Memory) wake(j *judge, now time.Time) {
 			m.touch(g, now)
 		}
 		for n, d := range r.found {
-			if p := m.digests[edgeKey{r.Preds[n].Task, d.Short()}]; p != nil && p.Digest == d {
-				m.touch(p.group, now)
+			p := m.digests[edgeKey{r.Preds[n].Task, d.Short()}]
+			if p != nil && p.Digest == d && p.Workflow.Present {
+				m.touch(p.group, now) // a token without a workflow goes by its age
 			}
 		}
 	}
