@@ -182,7 +182,7 @@ func TestRoles(t *testing.T) {
 		{"one of two with the same id is meant", nil, collision(t, s, other, true), shape{Heads: 2, Context: 1}},
 		{"two with the same id, and none is chosen", nil, collision(t, s, other, false), shape{Code: core.CodePredAmbiguous}},
 		{"two with the same id, and none is chosen, partial", partial, collision(t, s, other, false), shape{Code: core.CodePredAmbiguous}},
-		{"equivocation in one message", nil, []string{s.token().With("jti", a).Sign(t), s.token().With("jti", a).Sign(t), root}, shape{Code: core.CodeEquivocation}},
+		{"equivocation in one message", nil, []string{s.token().With("jti", a).Sign(t), s.token().With("jti", a).With("exec_act", "other").Sign(t), root}, shape{Code: core.CodeEquivocation}},
 		{"a signed and an unsigned one of an id", l1, []string{s.token().With("jti", a).Sign(t), s.token().With("jti", a).Unsigned(t)}, shape{Heads: 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -207,8 +207,8 @@ func collision(t *testing.T, s *scene, other *ecttest.Agent, bound bool) []strin
 }
 
 // TestOrderOfFaults holds two tokens that are bad in different ways, in both orders: the
-// sender must be told the same, as order means nothing (profile 4.1), and malformed wins
-// over rejected (docs/profile.md, where the text left a choice).
+// sender must be told the same, as order means nothing (profile 4.1), and one malformed token makes
+// the message malformed whatever its other tokens are (docs/errors.md).
 func TestOrderOfFaults(t *testing.T) {
 	s := newScene(t)
 	faults := map[string]string{}
@@ -237,7 +237,7 @@ func TestOrderOfFaults(t *testing.T) {
 			if classes[0] != classes[1] {
 				t.Errorf("Verify of a %s and a %s token: %s in one order and %s in the other", one, two, classes[0], classes[1])
 			}
-			if (one == "malformed" && two != "too-large") && classes[0] != one {
+			if one == "malformed" && classes[0] != one {
 				t.Errorf("Verify of a %s and a %s token is %s, want %s", one, two, classes[0], one)
 			}
 		}

@@ -24,10 +24,13 @@ type body struct {
 	// atEnd judges the body once all of it was read; its error is what reading gives
 	// from then on, with no data beside it.
 	atEnd func(core.Hash) error
+	// closed is called after the source was closed, which may read it to its end.
+	closed func()
 	// hold is how many bytes wait for the end.
 	hold int
 
 	mu    sync.Mutex
+	read  bool // the source was read
 	hash  hash.Hash
 	sum   core.Hash
 	buf   []byte // read, not given out
@@ -46,6 +49,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	b.read = true
 	if b.hold == 0 {
 		return b.direct(p)
 	}
@@ -87,6 +91,22 @@ func (b *body) direct(p []byte) (int, error) {
 	return 0, b.err
 }
 
+// holdBack sets how many bytes wait for the end, before anything was read.
+func (b *body) holdBack(bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.read {
+		b.hold = bytes
+	}
+}
+
+// begun tells whether anybody has read the body.
+func (b *body) begun() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read
+}
+
 // fill reads once into the buffer, what was given out dropped from it.
 func (b *body) fill() {
 	if b.start > 0 {
@@ -117,7 +137,13 @@ func (b *body) end(err error) {
 }
 
 // Close implements io.Closer.
-func (b *body) Close() error { return b.src.Close() }
+func (b *body) Close() error {
+	err := b.src.Close()
+	if b.closed != nil {
+		b.closed()
+	}
+	return err
+}
 
 // content returns the hash of the body, absent if it was not read to its end.
 func (b *body) content() core.Hash {

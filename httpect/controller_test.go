@@ -151,7 +151,7 @@ func TestHijack(t *testing.T) {
 	req.Header.Set("Upgrade", "echo")
 	resp, err := s.client.Do(req)
 	if err != nil || resp.StatusCode != 101 {
-		t.Fatalf("Do = %+v, %v", resp, err)
+		t.Fatalf("Do = %v, %v", resp, err)
 	}
 	defer resp.Body.Close()
 	rw, ok := resp.Body.(io.ReadWriter)
@@ -205,7 +205,7 @@ func TestInformational(t *testing.T) {
 		}))
 		r, err := s.do(req)
 		if err != nil || r.StatusCode != 200 {
-			t.Fatalf("Do = %+v, %v", r, err)
+			t.Fatalf("Do = %v, %v", r, err)
 		}
 		if diff := cmp.Diff([]int{103, 102}, codes); diff != "" {
 			t.Errorf("informational responses (-want +got):\n%s", diff)
@@ -243,7 +243,7 @@ func TestExpectContinue(t *testing.T) {
 			req.Header.Set("Expect", "100-continue")
 			r, err := s.do(req)
 			if err != nil || r.err != nil {
-				t.Fatalf("Do = %+v, %v: client and server wait for each other", r, err)
+				t.Fatalf("Do = %v, %v: client and server wait for each other", r, err)
 			}
 			if c := w.answer(t, r).Claims(); name == "read" && c.InpHash != hashOf([]byte(body)) {
 				t.Errorf("inp_hash = %v", c.InpHash)
@@ -276,7 +276,7 @@ func TestHandlerStillReads(t *testing.T) {
 	defer cancel()
 	r, err := s.do(newRequest(t, "POST", s.URL, pr, w.head(t)).WithContext(ctx))
 	if err != nil || r.StatusCode != 200 {
-		t.Fatalf("Do = %+v, %v: the middleware waits for the reader", r, err)
+		t.Fatalf("Do = %v, %v: the middleware waits for the reader", r, err)
 	}
 	if err := wait(t, ended, "the reader's end"); err == nil {
 		t.Error("the reader got more")

@@ -9,6 +9,59 @@ import (
 	"strings"
 )
 
+// isOurs tells whether a field carries tokens or receipts, whatever its case, and also as
+// a trailer that net/http has not been told of before.
+func isOurs(name string) bool {
+	name = strings.TrimPrefix(name, http.TrailerPrefix)
+	return len(name) >= len(FieldName) &&
+		(strings.EqualFold(name, FieldName) || strings.EqualFold(name, receiptFieldName))
+}
+
+// strip removes tokens and receipts from a header or trailer section, and what announces
+// them as trailers, so that nothing of others is passed on (profile 9.8).
+func strip(h http.Header) {
+	for name := range h {
+		if isOurs(name) {
+			delete(h, name)
+		}
+	}
+	announced, ok := h["Trailer"]
+	if !ok {
+		return
+	}
+	var kept []string
+	for _, line := range announced {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" && !isOurs(name) {
+				kept = append(kept, name)
+			}
+		}
+	}
+	if delete(h, "Trailer"); len(kept) > 0 {
+		h["Trailer"] = kept
+	}
+}
+
+// carries tells whether strip would find anything.
+func carries(h http.Header) bool {
+	for name := range h {
+		if isOurs(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyToken tells whether field values hold more than empty list elements.
+func anyToken(values []string) bool {
+	for _, v := range values {
+		if strings.Trim(v, " \t,") != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // lineOverhead is what a field line costs beside its name and value: colon, space, CR, LF.
 const lineOverhead = 4
 

@@ -73,6 +73,10 @@ type exchange struct {
 	// request is what the handler got; its route is known once the handler returned.
 	request *http.Request
 	body    *body
+	// mode is that of the middleware furthest out, or of one further in that enforces what
+	// was only observed before. known is the hash of a body that is empty.
+	mode  Mode
+	known core.Hash
 	// differs is why the body is not the one recorded, once that is known.
 	differs *core.Error
 	// refused tells that a middleware further in refused the request, so that no handler
@@ -89,16 +93,15 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.serveInner(w, r, next, outer)
 		return
 	}
-	x := &exchange{m: m, values: r.Header[FieldName], before: maps.Clone(w.Header())}
+	x := &exchange{m: m, mode: m.mode, known: contentOf(r), values: r.Header[FieldName], before: maps.Clone(w.Header())}
 	if r.TLS != nil {
 		x.evidence.Peer = peerOf(r.TLS)
 	}
-	known := contentOf(r)
-	if err := x.verify(ctx, known); err != nil {
+	if err := x.verify(ctx); err != nil {
 		m.writeProblem(w, r, err)
 		return
 	}
-	if err := x.start(r, known); err != nil {
+	if err := x.start(r); err != nil {
 		if rel := x.release(ctx); rel != nil {
 			err = core.NewError(err.Code, errors.Join(err, rel))
 		}
@@ -106,37 +109,30 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.writeProblem(w, r, err)
 		return
 	}
-	if x.task == nil {
-		addVary(w.Header())
-		next.ServeHTTP(w, x.request)
-		x.releaseIfRefused() //nolint:contextcheck // the exchange's request has it
-		return
-	}
 	x.record(w, next) //nolint:contextcheck // the exchange's request has it
 }
 
 // verify looks at the tokens of the request as the mode says. Without an error the
 // request may go on, with what was received or without.
-func (x *exchange) verify(ctx context.Context, content core.Hash) *core.Error {
-	if len(x.values) == 0 && x.m.mode != Enforce {
+func (x *exchange) verify(ctx context.Context) *core.Error {
+	if x.m.mode == Optional && !anyToken(x.values) {
 		return nil
 	}
-	r, err := x.m.service.Verifier().Verify(ctx, x.presented(content, x.m.mode == Observe))
+	r, err := x.m.service.Verifier().Verify(ctx, x.presented())
 	if err == nil {
 		x.received = r
 		return nil
 	}
 	bad := asError(err)
-	switch {
-	case x.m.mode == Observe, x.m.mode == Optional && bad.Code == core.CodeRequired:
+	if x.m.mode == Observe {
 		return nil
 	}
 	return bad
 }
 
-func (x *exchange) presented(content core.Hash, observe bool) core.Presented {
+func (x *exchange) presented() core.Presented {
 	return core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: content, Observe: observe,
+		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
 	}
 }
 
@@ -149,7 +145,7 @@ func asError(err error) *core.Error {
 }
 
 // start begins the task, and makes the request that the handler will get.
-func (x *exchange) start(r *http.Request, known core.Hash) *core.Error {
+func (x *exchange) start(r *http.Request) *core.Error {
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	if x.m.service.Records() {
 		var err error
@@ -165,18 +161,18 @@ func (x *exchange) start(r *http.Request, known core.Hash) *core.Error {
 		ctx = core.ContextWithReceived(ctx, x.received)
 	}
 	x.request = r.WithContext(ctx)
-	if r.Header[FieldName] != nil || r.Header[receiptFieldName] != nil {
+	if carries(r.Header) {
 		x.request.Header = maps.Clone(r.Header)
 		strip(x.request.Header)
 	}
-	x.wrapBody(r, known) //nolint:contextcheck // the request has it
+	x.wrapBody(r) //nolint:contextcheck // the request has it
 	return nil
 }
 
 // wrapBody lets the body be hashed as the handler reads it, and compared if it is bound.
-func (x *exchange) wrapBody(r *http.Request, known core.Hash) {
+func (x *exchange) wrapBody(r *http.Request) {
 	want := x.want()
-	if known.Present {
+	if x.known.Present {
 		if want.Present {
 			x.setBodyState(core.BodyBound) // compared before the claim
 		}
@@ -188,19 +184,20 @@ func (x *exchange) wrapBody(r *http.Request, known core.Hash) {
 	hold := 0
 	if want.Present {
 		x.setBodyState(core.BodyPending)
-		if x.m.mode != Observe {
+		if x.mode != Observe {
 			hold = HoldBack
 		}
 	}
+	trailer := x.wrapTrailer(r)
 	x.body = newBody(r.Body, hold, func(sum core.Hash) error {
-		strip(r.Trailer)
+		trailer()
 		switch {
 		case !want.Present:
 			return nil
 		case sum != want:
 			bad := errBodyDiffers()
 			x.m.service.BodyDiffered(r.Context(), bad)
-			if x.m.mode == Observe {
+			if x.mode == Observe {
 				x.setBodyState(core.BodyNotBound)
 				return nil
 			}
@@ -210,7 +207,24 @@ func (x *exchange) wrapBody(r *http.Request, known core.Hash) {
 		x.setBodyState(core.BodyBound)
 		return nil
 	})
+	x.body.closed = trailer
 	x.request.Body = x.body
+}
+
+// wrapTrailer gives the handler a trailer section of its own, as tokens in a request's
+// trailer are ignored and not passed on. It returns what copies the other fields over
+// once they came.
+func (x *exchange) wrapTrailer(r *http.Request) func() {
+	if r.Trailer == nil {
+		return func() {}
+	}
+	own := maps.Clone(r.Trailer)
+	strip(own)
+	x.request.Trailer = own
+	return func() {
+		maps.Copy(own, r.Trailer)
+		strip(own)
+	}
 }
 
 // want is the hash that the body must have, absent if it is not bound to one.
@@ -253,28 +267,52 @@ func (x *exchange) releaseIfRefused() bool {
 
 // serveInner raises the requirements on a request that was verified further out.
 func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next http.Handler, x *exchange) {
-	bad := m.raise(r.Context(), x)
+	ctx := r.Context()
+	bad := m.enforce(ctx, x)
+	if bad == nil {
+		if bad = m.raise(x); bad != nil {
+			m.service.Rejected(ctx, bad)
+		}
+	}
 	if bad == nil || m.mode == Observe {
 		next.ServeHTTP(w, r)
 		return
 	}
 	x.refused = true
-	m.service.Rejected(r.Context(), bad)
 	m.writeProblem(w, r, bad)
 }
 
-// raise says what of this middleware's requirements a request does not meet.
-func (m *middleware) raise(ctx context.Context, x *exchange) *core.Error {
-	if x.m.mode == Observe && m.mode != Observe && len(x.values) > 0 {
-		// Nothing was claimed further out, so the whole of it is due here.
-		r, err := m.service.Verifier().Verify(ctx, x.presented(core.Hash{}, false))
-		if err != nil {
-			return asError(err)
-		}
-		x.received = r
+// enforce verifies and claims what was only observed further out.
+func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
+	if x.mode != Observe || m.mode == Observe {
+		return nil
 	}
+	x.mode = m.mode
+	if m.mode == Optional && !anyToken(x.values) {
+		return nil
+	}
+	r, err := m.service.Verifier().Verify(ctx, x.presented())
+	if err != nil {
+		return asError(err)
+	}
+	seen := x.received != nil
+	x.received = r
+	if !seen && x.task != nil {
+		// The task began as a root, since the same could not be verified a moment ago.
+		bad := core.NewError(core.CodeUnavailable, errors.New("the tokens verified at the second look alone"))
+		m.service.Rejected(ctx, bad)
+		return bad
+	}
+	if x.body != nil && x.want().Present {
+		x.body.holdBack(HoldBack)
+	}
+	return nil
+}
+
+// raise says what of this middleware's requirements a request does not meet.
+func (m *middleware) raise(x *exchange) *core.Error {
 	if x.received == nil {
-		if m.mode == Optional {
+		if m.mode == Optional || x.mode == Observe { // observers were told already
 			return nil
 		}
 		return core.NewError(core.CodeRequired, errors.New("no token came"))
@@ -308,14 +346,13 @@ func (x *exchange) actionOf() string {
 	if pattern == "" {
 		pattern = x.request.Pattern
 	}
-	m := method(x.request)
-	if pattern == "" || strings.HasPrefix(pattern, m+" ") {
-		if pattern == "" {
-			return m
-		}
-		return pattern
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		pattern = path // a pattern of net/http may name a method, which HEAD need not be
 	}
-	return m + " " + pattern
+	if pattern == "" {
+		return method(x.request)
+	}
+	return method(x.request) + " " + pattern
 }
 
 // method returns the request's method, or "_OTHER" for one that a stranger may have made
@@ -331,8 +368,11 @@ func method(r *http.Request) string {
 
 // drain reads a body that is bound to a hash on, so that its end is seen. Where the
 // connection broke, the state stays pending and the outcome says that it was cancelled.
-func (x *exchange) drain() {
-	if x.body != nil && x.want().Present {
-		x.body.drain(x.m.drain)
+// A client that waits to be asked for its body, and has been answered instead, will not
+// send it.
+func (x *exchange) drain(answered bool) {
+	if x.body == nil || !x.want().Present || answered && x.request.Header.Get("Expect") != "" && !x.body.begun() {
+		return
 	}
+	x.body.drain(x.m.drain)
 }

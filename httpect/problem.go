@@ -80,9 +80,3 @@ func addVary(h http.Header) {
 		h["Vary"] = append(h["Vary"], FieldName)
 	}
 }
-
-// strip removes what came in from a header or trailer section.
-func strip(h http.Header) {
-	delete(h, FieldName)
-	delete(h, receiptFieldName)
-}

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-ect/ect/core"
@@ -27,8 +28,10 @@ type response struct {
 	buf  []byte
 	// limit is how much is kept before it is sent.
 	limit int
-	// status is 0 until the handler decided it.
+	// status is 0 until the handler decided it, and header is nil: the fields as they
+	// were then, which is what net/http would send.
 	status int
+	header http.Header
 	// streaming tells that the header is out.
 	streaming bool
 	// trailer tells that a token was announced as a trailer, silent that none is to be.
@@ -55,16 +58,14 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 		rw.pass()
 		return
 	}
-	x.drain()
+	x.drain(rw.streaming || rw.hijacked)
 	rw.end()
 }
 
 // end completes the response of a handler that returned.
 func (rw *response) end() {
 	x := rw.x
-	if rw.status == 0 {
-		rw.status = http.StatusOK
-	}
+	rw.decide(http.StatusOK)
 	if x.differs != nil && !rw.streaming && !rw.hijacked {
 		rw.silent = true
 		rw.replace(x.differs)
@@ -103,8 +104,12 @@ func (rw *response) outcome() core.Outcome {
 	return core.OutcomeOK
 }
 
-// finish issues the task token. The request's context may be done; the record is not.
+// finish issues the task token, if the service records. The request's context may be
+// done; the record is not.
 func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
+	if x.task == nil {
+		return &core.Answer{}, nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.request.Context()), issueTimeout)
 	defer cancel()
 	c.Action = x.actionOf()
@@ -124,7 +129,7 @@ func (rw *response) replace(err *core.Error) {
 	h := rw.w.Header()
 	clear(h)
 	maps.Copy(h, rw.x.before)
-	rw.buf, rw.status = nil, 0
+	rw.buf, rw.status, rw.header = nil, 0, nil
 	rw.hash.Reset()
 	rw.limit = max(rw.limit, DefaultResponseBuffer)
 	rw.x.m.writeProblem(rw, rw.x.request, err)
@@ -132,23 +137,23 @@ func (rw *response) replace(err *core.Error) {
 
 // sendHeader sends a response that was kept whole, its token in the header.
 func (rw *response) sendHeader(a *core.Answer) {
-	h := rw.w.Header()
-	strip(h)
-	addVary(h)
-	if tokens := rw.fit(a, headerSize(h)); len(tokens) > 0 {
-		h[FieldName] = tokens
-	}
-	rw.write()
+	rw.send(func(h http.Header) {
+		if tokens := rw.fit(a, headerSize(h)); len(tokens) > 0 {
+			h[FieldName] = tokens
+		}
+	})
 }
 
 // sendTrailer sends the token behind a response that has gone out.
 func (rw *response) sendTrailer(a *core.Answer) {
+	h := rw.w.Header()
+	strip(h) // what the handler set after the header went out
 	if !rw.trailer {
 		rw.unsent(a)
 		return
 	}
 	if tokens := rw.fit(a, 0); len(tokens) > 0 {
-		rw.w.Header()[FieldName] = tokens
+		h[FieldName] = tokens
 	}
 }
 
@@ -171,24 +176,36 @@ func (rw *response) unsent(a *core.Answer) {
 
 // pass sends what was kept as it is, without a token.
 func (rw *response) pass() {
-	if !rw.streaming && !rw.hijacked {
+	switch {
+	case rw.hijacked:
+	case rw.streaming:
 		strip(rw.w.Header())
-		addVary(rw.w.Header())
-		rw.write()
+	default:
+		rw.decide(http.StatusOK)
+		rw.send(func(http.Header) {})
 	}
 }
 
-// write sends status and buffer.
-func (rw *response) write() {
-	if rw.status != 0 {
-		rw.w.WriteHeader(rw.status)
-	}
+// send sends status, header and buffer; last sets the last fields. What the handler set
+// after it had decided on the header is put back, since some of it may be trailers.
+func (rw *response) send(last func(http.Header)) {
+	h := rw.w.Header()
+	late := maps.Clone(h)
+	clear(h)
+	maps.Copy(h, rw.header)
+	strip(h)
+	addVary(h)
+	last(h)
+	rw.w.WriteHeader(rw.status)
 	if len(rw.buf) > 0 {
 		if _, err := rw.w.Write(rw.buf); err != nil {
 			rw.failed = true
 		}
 		rw.buf = nil
 	}
+	strip(late)
+	clear(h)
+	maps.Copy(h, late)
 }
 
 // Header implements http.ResponseWriter.
@@ -204,7 +221,14 @@ func (rw *response) WriteHeader(status int) {
 		rw.w.WriteHeader(status)
 		return
 	}
-	rw.status = status
+	rw.decide(status)
+}
+
+// decide fixes status and header, once.
+func (rw *response) decide(status int) {
+	if rw.status == 0 {
+		rw.status, rw.header = status, maps.Clone(rw.w.Header())
+	}
 }
 
 // Write implements http.ResponseWriter.
@@ -212,9 +236,7 @@ func (rw *response) Write(p []byte) (int, error) {
 	if rw.hijacked {
 		return 0, http.ErrHijacked
 	}
-	if rw.status == 0 {
-		rw.status = http.StatusOK
-	}
+	rw.decide(http.StatusOK)
 	if !bodyAllowed(rw.status) {
 		return 0, http.ErrBodyNotAllowed
 	}
@@ -243,23 +265,21 @@ var errBufferUnsent = errors.New("httpect: the response could not be written")
 // stream sends the header, with a trailer announced if a token is to follow, and what
 // was kept.
 func (rw *response) stream() error {
-	h := rw.w.Header()
-	strip(h)
-	addVary(h)
 	r := rw.x.request
-	rw.trailer = !rw.silent && rw.x.task.Answerable() && r.ProtoAtLeast(1, 1)
-	if rw.trailer && r.ProtoMajor == 1 && h.Get("Content-Length") != "" {
-		if rw.x.m.length == KeepLength {
-			rw.trailer = false
-		} else {
-			h.Del("Content-Length")
-		}
-	}
-	if rw.trailer {
-		h.Add("Trailer", FieldName)
-	}
+	rw.trailer = !rw.silent && rw.x.task != nil && rw.x.task.Answerable() && r.ProtoAtLeast(1, 1)
 	rw.streaming = true
-	rw.write()
+	rw.send(func(h http.Header) {
+		if rw.trailer && r.ProtoMajor == 1 && h.Get("Content-Length") != "" {
+			if rw.x.m.length == KeepLength {
+				rw.trailer = false
+			} else {
+				h.Del("Content-Length")
+			}
+		}
+		if rw.trailer {
+			h["Trailer"] = append(slices.Clip(h["Trailer"]), FieldName)
+		}
+	})
 	if rw.failed {
 		return errBufferUnsent
 	}
@@ -277,9 +297,7 @@ func (rw *response) FlushError() error {
 	if rw.hijacked {
 		return http.ErrHijacked
 	}
-	if rw.status == 0 {
-		rw.status = http.StatusOK
-	}
+	rw.decide(http.StatusOK)
 	if !rw.streaming {
 		if !bodyAllowed(rw.status) || rw.x.request.Method == http.MethodHead {
 			return nil

@@ -72,12 +72,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // withoutFields returns a request that passes no token on.
 func withoutFields(req *http.Request) *http.Request {
-	if req.Header[FieldName] == nil && req.Header[receiptFieldName] == nil {
+	if !carries(req.Header) && !carries(req.Trailer) {
 		return req
 	}
 	out := *req
-	out.Header = req.Header.Clone()
+	out.Header, out.Trailer = req.Header.Clone(), req.Trailer.Clone()
 	strip(out.Header)
+	strip(out.Trailer)
 	return &out
 }
 

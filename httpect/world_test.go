@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -255,6 +256,14 @@ type reply struct {
 	body []byte
 	// err is what reading the body ended with, nil at its end.
 	err error
+}
+
+// String keeps bodies and tokens out of what tests print.
+func (r *reply) String() string {
+	if r == nil {
+		return "no reply"
+	}
+	return fmt.Sprintf("status %d, %d bytes, error %v, tokens in %s", r.StatusCode, len(r.body), r.err, r.place())
 }
 
 // send sends a request that carries tokens as field lines.

@@ -5,6 +5,7 @@ package dag_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,6 +83,38 @@ func TestCycleAcrossMessages(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// TestCycleInAnyOrder lets the tokens of a loop in one by one, none of them required to
+// know its predecessor. Whatever the order, the last one closes the loop: a token
+// already seen names it (profile 5.4).
+func TestCycleInAnyOrder(t *testing.T) {
+	var orders func(n int) [][]int
+	orders = func(n int) [][]int {
+		if n == 0 {
+			return [][]int{nil}
+		}
+		var all [][]int
+		for _, o := range orders(n - 1) {
+			for at := range n {
+				all = append(all, slices.Insert(slices.Clone(o), at, n-1))
+			}
+		}
+		return all
+	}
+	for n := 2; n <= 5; n++ {
+		tokens := loop(uint64(n), false, allowed)
+		for _, order := range orders(n) {
+			t.Run(fmt.Sprint(order), func(t *testing.T) {
+				s := newMemory(t, dag.MemoryConfig{})
+				for _, k := range order[:n-1] {
+					admit(t, s, rules(), tokens[k])
+				}
+				_, err := s.Admit(t.Context(), batch(tokens[order[n-1]]), rules())
+				wantReason(t, err, dag.Cycle)
+			})
 		}
 	}
 }
