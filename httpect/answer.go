@@ -58,7 +58,7 @@ func (a *answer) begin() {
 	}
 	a.body = newBody(src, hold, a.atEnd)
 	if bad != nil {
-		a.err = bad
+		a.fail(bad)
 	}
 	a.resp.Body = a
 }
@@ -124,7 +124,7 @@ func (a *answer) atEnd(sum core.Hash) error {
 // is missing.
 func (a *answer) Close() error {
 	timer := time.AfterFunc(closeWait, func() { a.src.Close() }) //nolint:errcheck // closed again below, whose error counts
-	a.drain(DefaultDrain)
+	a.drain(DefaultDrain, true)
 	timer.Stop()
 	err := a.src.Close()
 	if bad, ok := errors.AsType[*core.Error](a.failure()); ok {
@@ -139,8 +139,8 @@ func (a *answer) Close() error {
 // early says what closing a body before its end means where an answer is required: an
 // answer in the header stands, one in the trailer was not seen.
 func (a *answer) early(err error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.reading.Lock()
+	defer a.reading.Unlock()
 	if a.received != nil {
 		return err
 	}

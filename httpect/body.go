@@ -29,13 +29,19 @@ type body struct {
 	// hold is how many bytes wait for the end.
 	hold int
 
-	mu    sync.Mutex
-	read  bool // the source was read
-	hash  hash.Hash
-	sum   core.Hash
-	buf   []byte // read, not given out
-	start int
-	err   error // what reading the source ended with, as judged
+	// reading is held by whoever reads the source, who may wait there for long; what is
+	// below it is theirs.
+	reading sync.Mutex
+	hash    hash.Hash
+	buf     []byte // read, not given out
+	start   int
+	err     error // what reading the source ended with, as judged
+
+	// mu guards what others want to know at any time.
+	mu     sync.Mutex
+	read   bool // the source was read
+	sum    core.Hash
+	failed error // err, unless that is io.EOF
 }
 
 func newBody(src io.ReadCloser, hold int, atEnd func(core.Hash) error) *body {
@@ -44,12 +50,12 @@ func newBody(src io.ReadCloser, hold int, atEnd func(core.Hash) error) *body {
 
 // Read implements io.Reader. An error never comes with data.
 func (b *body) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if len(p) == 0 {
 		return 0, nil
 	}
-	b.read = true
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.begin()
 	if b.hold == 0 {
 		return b.direct(p)
 	}
@@ -75,6 +81,13 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
+// begin notes that the source is read.
+func (b *body) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read = true
+}
+
 // direct reads without holding back.
 func (b *body) direct(p []byte) (int, error) {
 	if b.err != nil {
@@ -93,9 +106,9 @@ func (b *body) direct(p []byte) (int, error) {
 
 // holdBack sets how many bytes wait for the end, before anything was read.
 func (b *body) holdBack(bytes int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.read {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if !b.begun() {
 		b.hold = bytes
 	}
 }
@@ -124,16 +137,29 @@ func (b *body) fill() {
 // end notes what the source ended with, and judges a body that was read whole.
 func (b *body) end(err error) {
 	b.err = err
-	if !isEOF(err) {
-		return
-	}
-	b.sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
-	if b.atEnd != nil {
-		if bad := b.atEnd(b.sum); bad != nil {
-			b.err = bad
-			b.buf, b.start = b.buf[:0], 0
+	var sum core.Hash
+	if isEOF(err) {
+		sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
+		if b.atEnd != nil {
+			if bad := b.atEnd(sum); bad != nil {
+				b.err = bad
+				b.buf, b.start = b.buf[:0], 0
+			}
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sum = sum
+	if !isEOF(b.err) {
+		b.failed = b.err
+	}
+}
+
+// fail makes a body that nobody has read yet fail from the start.
+func (b *body) fail(err error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.end(err)
 }
 
 // Close implements io.Closer.
@@ -153,10 +179,16 @@ func (b *body) content() core.Hash {
 }
 
 // drain reads on, no further than limit, so that the end is seen. What it reads is
-// lost to the reader.
-func (b *body) drain(limit int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// lost to the reader. Unless wait is set it does nothing while somebody reads: who may
+// wait for bytes that come only once the response is complete.
+func (b *body) drain(limit int64, wait bool) {
+	if wait {
+		b.reading.Lock()
+	} else if !b.reading.TryLock() {
+		return
+	}
+	defer b.reading.Unlock()
+	b.begin()
 	var scratch [4 << 10]byte
 	for b.err == nil && limit >= 0 {
 		n, err := b.src.Read(scratch[:min(int64(len(scratch)), limit+1)])
@@ -173,10 +205,7 @@ func (b *body) drain(limit int64) {
 func (b *body) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if isEOF(b.err) {
-		return nil
-	}
-	return b.err
+	return b.failed
 }
 
 // isEOF tells whether a body was read to its end.

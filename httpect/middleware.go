@@ -374,5 +374,5 @@ func (x *exchange) drain(answered bool) {
 	if x.body == nil || !x.want().Present || answered && x.request.Header.Get("Expect") != "" && !x.body.begun() {
 		return
 	}
-	x.body.drain(x.m.drain)
+	x.body.drain(x.m.drain, false)
 }

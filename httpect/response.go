@@ -266,7 +266,7 @@ var errBufferUnsent = errors.New("httpect: the response could not be written")
 // was kept.
 func (rw *response) stream() error {
 	r := rw.x.request
-	rw.trailer = !rw.silent && rw.x.task != nil && rw.x.task.Answerable() && r.ProtoAtLeast(1, 1)
+	rw.trailer = !rw.silent && !rw.x.refused && rw.x.task != nil && rw.x.task.Answerable() && r.ProtoAtLeast(1, 1)
 	rw.streaming = true
 	rw.send(func(h http.Header) {
 		if rw.trailer && r.ProtoMajor == 1 && h.Get("Content-Length") != "" {

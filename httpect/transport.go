@@ -199,7 +199,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 	n, err := g.zr.Read(p)
 	if isEOF(err) {
 		// The decoder may stop before the end that the record is held against.
-		g.drain(DefaultDrain)
+		g.drain(DefaultDrain, true)
 		if bad := g.failure(); bad != nil {
 			err = bad
 		}
