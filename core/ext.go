@@ -341,6 +341,9 @@ func finishExt(b []byte, start int, more map[string]json.RawMessage) (_ []byte, 
 		if b, err = appendJSONString(b, name); err != nil {
 			return nil, err
 		}
+		if err := oneValue(more[name]); err != nil {
+			return nil, fmt.Errorf("ect: extension member %q: %w", name, err)
+		}
 		b = append(append(b, ':'), more[name]...)
 	}
 	b = append(b, '}')
@@ -362,4 +365,14 @@ func finishExt(b []byte, start int, more map[string]json.RawMessage) (_ []byte, 
 		return nil, fmt.Errorf("ect: the extension is nested deeper than %d", MaxExtDepth)
 	}
 	return b, nil
+}
+
+// oneValue tells whether text is one JSON value and nothing else, so that it cannot
+// bring further members along.
+func oneValue(text json.RawMessage) error {
+	sc := jsonscan.New(string(text))
+	if _, err := sc.Skip(); err != nil {
+		return err
+	}
+	return sc.End()
 }

@@ -135,6 +135,12 @@ func (t *Task) advance(ctx context.Context, f *frontier, r IssueRequest) (*Issue
 
 // newest returns the frontier as it stands, after a join step if it had grown too wide.
 func (t *Task) newest(ctx context.Context, f *frontier) ([]*link, error) {
+	t.mu.Lock()
+	err := t.usable(f)
+	t.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	if err := t.join(ctx, f); err != nil {
 		return nil, err
 	}

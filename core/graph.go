@@ -261,6 +261,9 @@ func (m *message) claimIDs(ctx context.Context) *Error {
 	if err != nil {
 		return NewError(CodeUnavailable, err)
 	}
+	if len(outcomes) != len(batch) {
+		return refuse(CodeUnavailable, "the replay store answered for another batch")
+	}
 	var bad *Error
 	fresh := make([]replay.Claim, 0, len(batch))
 	for n, o := range outcomes {
@@ -277,10 +280,9 @@ func (m *message) claimIDs(ctx context.Context) *Error {
 			}
 		case o == replay.Fresh:
 			fresh = append(fresh, batch[n])
+		case o != replay.Same:
+			return refuse(CodeUnavailable, "the replay store gave an answer that is none")
 		}
-	}
-	if len(outcomes) != len(batch) {
-		bad = refuse(CodeUnavailable, "the replay store answered for another batch")
 	}
 	if bad == nil {
 		m.result.store, m.result.claims = m.v.cfg.replay, fresh

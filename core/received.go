@@ -211,5 +211,6 @@ func (r *Received) Release(ctx context.Context) error {
 	if len(r.claims) == 0 {
 		return nil
 	}
-	return r.store.Release(ctx, r.claims)
+	// Also when the sender has gone: what was refused must not stay claimed.
+	return r.store.Release(context.WithoutCancel(ctx), r.claims)
 }

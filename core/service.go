@@ -114,12 +114,25 @@ type link struct {
 	preds  []*link
 }
 
-// trim returns the link with that many generations behind it.
-func (l *link) trim(generations int) *link {
+// trim returns the link with that many generations behind it, each token once a
+// generation however many ways lead to it.
+func (l *link) trim(generations int) *link { return l.trimOnce(generations, map[trimmed]*link{}) }
+
+type trimmed struct {
+	from        *link
+	generations int
+}
+
+func (l *link) trimOnce(generations int, done map[trimmed]*link) *link {
+	k := trimmed{l, generations}
+	if t := done[k]; t != nil {
+		return t
+	}
 	t := &link{task: l.task, digest: l.digest, text: l.text}
+	done[k] = t
 	if generations > 0 {
 		for _, p := range l.preds {
-			t.preds = append(t.preds, p.trim(generations-1))
+			t.preds = append(t.preds, p.trimOnce(generations-1, done))
 		}
 	}
 	return t

@@ -170,6 +170,11 @@ func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) 
 		return nil, refuse(CodeRequired, "no token came")
 	}
 	m := &message{v: v, now: v.cfg.now(), p: p, tokens: make([]received, len(texts))}
+	for _, text := range texts {
+		if len(text) > v.policy.Limits.TokenBytes {
+			return nil, refuse(CodeTooLarge, "a token is longer than allowed")
+		}
+	}
 	for i, text := range texts {
 		t, bad := open(text, v.policy.Limits)
 		if bad != nil {

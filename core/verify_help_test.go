@@ -159,7 +159,7 @@ func describe(all []*core.Verified) []string {
 
 // anyOrder presents tokens in every order, each to a new verifier, and returns what came
 // of it, which must be the same.
-func anyOrder(t *testing.T, make func() *core.Verifier, tokens ...string) outcome {
+func anyOrder(t *testing.T, fresh func() *core.Verifier, tokens ...string) outcome {
 	t.Helper()
 	var first *outcome
 	for order := range permutations(len(tokens)) {
@@ -167,7 +167,7 @@ func anyOrder(t *testing.T, make func() *core.Verifier, tokens ...string) outcom
 		for _, i := range order {
 			texts = append(texts, tokens[i])
 		}
-		got := outcomeOf(t, make(), texts...)
+		got := outcomeOf(t, fresh(), texts...)
 		if first == nil {
 			first = &got
 		} else if diff := cmp.Diff(*first, got); diff != "" {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,10 +77,42 @@ func withoutFields(req *http.Request) *http.Request {
 		return req
 	}
 	out := *req
-	out.Header, out.Trailer = req.Header.Clone(), req.Trailer.Clone()
+	out.Header = req.Header.Clone()
 	strip(out.Header)
-	strip(out.Trailer)
+	ownTrailer(req, &out)
 	return &out
+}
+
+// ownTrailer gives a request a trailer section of its own, into which what the caller
+// sets while the body is sent is copied, tokens and receipts left out.
+func ownTrailer(req, out *http.Request) {
+	if req.Trailer == nil {
+		return
+	}
+	own := req.Trailer.Clone()
+	strip(own)
+	out.Trailer = own
+	if out.Body != nil && out.Body != http.NoBody {
+		out.Body = &lateTrailer{out.Body, func() {
+			maps.Copy(own, req.Trailer)
+			strip(own)
+		}}
+	}
+}
+
+// lateTrailer is a request's body whose end completes the trailer section.
+type lateTrailer struct {
+	io.ReadCloser
+	end func()
+}
+
+// Read implements io.Reader.
+func (l *lateTrailer) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if isEOF(err) {
+		l.end()
+	}
+	return n, err
 }
 
 func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, error) {
@@ -90,7 +123,7 @@ func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, e
 	}
 	out := req.Clone(ctx)
 	strip(out.Header)
-	strip(out.Trailer)
+	ownTrailer(req, out)
 	sent, err := t.hashRequest(out, to)
 	if err != nil {
 		return nil, err

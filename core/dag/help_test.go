@@ -119,16 +119,19 @@ func admit(tb testing.TB, m *dag.Memory, r dag.Rules, e ...dag.Entry) []dag.Judg
 }
 
 // wantReason holds an error against a reason; 0 means that there is none.
-func wantReason(tb testing.TB, err error, want dag.Reason) *dag.Refusal {
+func wantReason(tb testing.TB, err error, want dag.Reason) (r dag.Refusal) {
 	tb.Helper()
-	r, ok := errors.AsType[*dag.Refusal](err)
+	if want == 0 && err == nil {
+		return r
+	}
+	p, ok := errors.AsType[*dag.Refusal](err)
 	switch {
-	case want == 0 && err == nil:
-		return nil
 	case !ok:
 		tb.Fatalf("the error is %v, want %q", err, want)
-	case r.Reason != want:
-		tb.Fatalf("refused because %q, want %q", r.Reason, want)
+	case p.Reason != want:
+		tb.Fatalf("refused because %q, want %q", p.Reason, want)
+	default:
+		r = *p
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	stdcontext "context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestAllOrNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMemory(t, dag.MemoryConfig{})
-			_, err := m.Admit(t.Context(), append(good[:len(good):len(good)], tt.bad), rules())
+			_, err := m.Admit(t.Context(), append(slices.Clip(good), tt.bad), rules())
 			wantReason(t, err, tt.want)
 			wantLen(t, m, 0, 0)
 			if n := m.Named(); n != 0 {

@@ -1,0 +1,456 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package httpect_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/ecttest"
+	"github.com/go-ect/ect/httpect"
+)
+
+func TestNewTransport(t *testing.T) {
+	w := newWorld(t)
+	if _, err := httpect.NewTransport(w.service, nil); err != nil {
+		t.Errorf("NewTransport over nil: %v", err)
+	}
+	if _, err := httpect.NewTransport(nil, nil); err == nil {
+		t.Error("NewTransport of a nil service: no error")
+	}
+	if _, err := httpect.NewTransport(newWorld(t, verifyOnly).service, nil); err == nil {
+		t.Error("NewTransport of a service that records nothing: no error")
+	}
+	for _, c := range []struct {
+		endpoint string
+		ok       bool
+	}{
+		{"https://peer.example", true}, {"http://peer.example:8080", true}, {"https://[::1]:8443", true}, {"peer:9000", true},
+		{"https://peer.example/", false}, {"https://peer.example/v1", false}, {"https://Peer.example", false}, {"HTTPS://peer.example", false},
+		{"https://peer.example:443", false}, {"http://peer.example:80", false}, {"https://user@peer.example", false}, {"http://", true}, {"https://peer.example?q", false},
+	} {
+		w := newWorld(t, func(s *setup) {
+			s.tells = []core.Audience{{ID: ecttest.Name + "/peer", Endpoints: []string{c.endpoint}, Tokens: true, Answer: core.AnswerOptional}}
+		})
+		if _, err := httpect.NewTransport(w.service, nil); (err == nil) != c.ok && c.endpoint != "http://" {
+			t.Errorf("NewTransport with endpoint %q: %v, want it accepted: %v", c.endpoint, err, c.ok)
+		}
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://Peer.Example/a?b":     "https://peer.example",
+		"https://peer.example:443/":    "https://peer.example",
+		"http://peer.example:80":       "http://peer.example",
+		"http://peer.example:443":      "http://peer.example:443",
+		"https://peer.example:80":      "https://peer.example:80",
+		"HTTPS://u:p@peer.example:444": "https://peer.example:444",
+		"http://[::1]:80/x":            "http://[::1]",
+		"http://[2001:db8::80]/":       "http://[2001:db8::80]",
+	} {
+		u, err := url.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := httpect.Origin(u); got != want {
+			t.Errorf("Origin(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// copied is a header that a caller took from a request that it got.
+func copied() http.Header {
+	return http.Header{
+		httpect.FieldName: {"a.b.c"}, receiptField: {":AAAA:"}, "X-Other": {"kept"},
+		"execution-context": {"d.e.f"}, "EXECUTION-CONTEXT-RECEIPT": {":BBBB:"},
+	}
+}
+
+// TestUnknownHost: a host that no policy names gets nothing, whoever put it there.
+func TestUnknownHost(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		stranger := serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) //nolint:errcheck // the trailer counts
+			if got := append(tokensIn(r.Header), tokensIn(r.Trailer)...); len(got) > 0 {
+				t.Errorf("a stranger got %q", got)
+			}
+			if r.Header.Get("X-Other") != "kept" || r.Trailer.Get("X-Sum") != "7" {
+				t.Errorf("X-Other = %q, X-Sum = %q", r.Header.Get("X-Other"), r.Trailer.Get("X-Sum"))
+			}
+			writes(10)(w, r)
+		}))
+		for name, tells := range map[string][]core.Audience{
+			"unknown":       nil,
+			"named, but no": {{ID: ecttest.Name + "/stranger", Endpoints: []string{stranger.URL}}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t, func(s *setup) { s.tells = tells })
+				client := &http.Client{Transport: newTransport(t, w.service, stranger.transport(t))}
+				ctx, task := startTask(t, w.service)
+				req := newRequest(t, "POST", stranger.URL, chunked([]byte("body"))).WithContext(ctx)
+				req.Header = copied()
+				req.Trailer = http.Header{httpect.FieldName: {"a.b.c"}, receiptField: {":AAAA:"}, "X-Sum": {"7"}}
+				r, err := readReply(client.Do(req))
+				if err != nil || r.err != nil || len(r.body) != 10 {
+					t.Fatalf("Do = %v, %v", r, err)
+				}
+				if diff := cmp.Diff(copied(), req.Header); diff != "" {
+					t.Errorf("the caller's request was changed (-want +got):\n%s", diff)
+				}
+				if c := end(ctx, t, task); len(c.Pred) != 0 {
+					t.Errorf("pred = %v after a call that leaves no trace", c.Pred)
+				}
+			})
+		}
+		// Outside any task as well, which is nothing special there.
+		w := newWorld(t)
+		client := &http.Client{Transport: newTransport(t, w.service, stranger.transport(t))}
+		req := newRequest(t, "POST", stranger.URL, chunked([]byte("body")))
+		req.Header = copied()
+		req.Trailer = http.Header{"X-Sum": {"7"}}
+		if _, err := readReply(client.Do(req)); err != nil {
+			t.Errorf("Do without a task: %v", err)
+		}
+	})
+}
+
+// TestKnownHost: a host that gets tokens gets ours alone.
+func TestKnownHost(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		p := newPair(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) //nolint:errcheck // the trailer counts
+			if got := tokensIn(r.Header); len(got) != 1 || strings.Contains(got[0], "b.c") || strings.Contains(got[0], ":") {
+				t.Errorf("%d tokens and receipts came, want the dispatch", len(got))
+			}
+			if got := tokensIn(r.Trailer); len(got) > 0 {
+				t.Errorf("in the trailer came %q", got)
+			}
+		}), bare, answerOptional, over(proto))
+		ctx, _ := p.start(t)
+		req := newRequest(t, "POST", p.site.URL, chunked([]byte("body"))).WithContext(ctx)
+		req.Header = copied()
+		req.Trailer = http.Header{httpect.FieldName: {"a.b.c"}, receiptField: {":AAAA:"}}
+		r, err := readReply(p.client.Do(req))
+		if err != nil || r.err != nil {
+			t.Fatalf("Do = %v, %v", r, err)
+		}
+		if diff := cmp.Diff(copied(), req.Header); diff != "" {
+			t.Errorf("the caller's request was changed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestLateTrailer: a caller may set its trailer while the body is read, as net/http has
+// it.
+func TestLateTrailer(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) //nolint:errcheck // the trailer counts
+			if got := r.Trailer.Get("X-Sum"); got != "7" {
+				t.Errorf("X-Sum = %q in the trailer, want 7", got)
+			}
+			if got := tokensIn(r.Trailer); len(got) > 0 {
+				t.Errorf("in the trailer came %q", got)
+			}
+		})
+		p := newPair(t, h, bare, answerOptional, over(proto))
+		stranger := serve(t, proto, h)
+		if stranger.proto == http2 { // each server has a certificate of its own
+			p.client.Transport = newTransport(t, p.caller, insecure(t, p.site))
+		}
+		for name, url := range map[string]string{"known": p.site.URL, "unknown": stranger.URL} {
+			for _, announced := range []http.Header{{"X-Sum": nil}, {"X-Sum": nil, httpect.FieldName: nil}} {
+				ctx, _ := p.start(t)
+				req := newRequest(t, "POST", url, nil).WithContext(ctx)
+				req.Trailer = announced
+				req.Body = io.NopCloser(io.MultiReader(strings.NewReader("body"), atEOF(func() {
+					req.Trailer.Set("X-Sum", "7")
+					req.Trailer.Set(httpect.FieldName, "a.b.c")
+				})))
+				req.ContentLength = -1
+				if r, err := readReply(p.client.Do(req)); err != nil || r.err != nil {
+					t.Errorf("%s: Do = %v, %v", name, r, err)
+				}
+			}
+		}
+	})
+}
+
+// insecure is a transport that trusts every server.
+func insecure(t *testing.T, s *site) *http.Transport {
+	t.Helper()
+	tr := s.transport(t)
+	tr.TLSClientConfig.InsecureSkipVerify = true
+	return tr
+}
+
+// atEOF is a reader without bytes that does something at its end.
+type atEOF func()
+
+func (f atEOF) Read([]byte) (int, error) {
+	f()
+	return 0, io.EOF
+}
+
+// TestRedirect: where a peer sends the client on to a stranger, no token goes along; and
+// to itself, each call has a dispatch of its own.
+func TestRedirect(t *testing.T) {
+	stranger := serve(t, http1, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if got := tokensIn(r.Header); len(got) > 0 {
+			t.Errorf("a stranger got %q", got)
+		}
+		if got := r.Header.Get("X-Other"); got != "kept" {
+			t.Errorf("X-Other = %q", got)
+		}
+	}))
+	p := newPair(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/away":
+			http.Redirect(w, r, stranger.URL, http.StatusTemporaryRedirect)
+		case "/home":
+			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+		}
+	}))
+	for path, calls := range map[string]int{"/away": 1, "/home": 2} {
+		ctx, task := p.start(t)
+		req := newRequest(t, "POST", p.site.URL+path, strings.NewReader("body")).WithContext(ctx)
+		req.Header.Set("X-Other", "kept")
+		r, err := readReply(p.client.Do(req))
+		if err != nil || r.err != nil || r.StatusCode != 200 {
+			t.Fatalf("Do = %v, %v", r, err)
+		}
+		var last core.Claims
+		for range calls {
+			last = p.told.next(t).Claims()
+		}
+		p.told.none(t)
+		if last.Action != "dispatch" || last.OutHash != hashOf([]byte("body")) {
+			t.Errorf("%s: the last dispatch is %+v", path, last)
+		}
+		end(ctx, t, task)
+		p.told.next(t)
+	}
+}
+
+// TestDispatch holds what goes along against what is sent.
+func TestDispatch(t *testing.T) {
+	body := []byte("what is sent")
+	for name, c := range map[string]struct {
+		body io.Reader
+		edit func(*calls)
+		want core.Hash
+	}{
+		"no body":              {nil, func(*calls) {}, hashOf(nil)},
+		"http.NoBody":          {http.NoBody, func(*calls) {}, hashOf(nil)},
+		"a body to read twice": {bytes.NewReader(body), func(*calls) {}, hashOf(body)},
+		"an empty one":         {strings.NewReader(""), func(*calls) {}, hashOf(nil)},
+		"a body to read once":  {chunked(body), func(*calls) {}, core.Hash{}},
+		"no hashes":            {bytes.NewReader(body), func(c *calls) { c.peer.Hashes = false }, core.Hash{}},
+		"no hashes, no body":   {nil, func(c *calls) { c.peer.Hashes = false }, core.Hash{}},
+		"the older names":      {bytes.NewReader(body), func(c *calls) { c.peer.Revision = core.Revision00 }, hashOf(body)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			protos(t, func(t *testing.T, proto string) {
+				if s, ok := c.body.(io.Seeker); ok {
+					s.Seek(0, io.SeekStart) //nolint:errcheck // in memory
+				} else if c.body != nil && c.body != http.NoBody {
+					c.body = chunked(body)
+				}
+				p := newPair(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					io.Copy(w, r.Body) //nolint:errcheck // the client looks
+					got, _ := core.ReceivedFromContext(r.Context())
+					d := got.Heads()[0]
+					if d.Issuer() != ecttest.Name+"/from" || d.Claims().Action != "dispatch" {
+						t.Errorf("iss = %q, exec_act = %q", d.Issuer(), d.Claims().Action)
+					}
+					if r.Method == "POST" && d.Claims().OutHash != c.want {
+						t.Errorf("out_hash = %q, want %q", d.Claims().OutHash, c.want)
+					}
+					if diff := cmp.Diff([]string{ecttest.Name + "/to"}, d.Claims().Audience); diff != "" {
+						t.Errorf("aud (-want +got):\n%s", diff)
+					}
+				}), c.edit, over(proto))
+				ctx, task := p.start(t)
+				r, err := p.call(ctx, t, "POST", "/", c.body)
+				if err != nil || r.err != nil || r.StatusCode != 200 {
+					t.Fatalf("call = %v, %v", r, err)
+				}
+				first := p.told.next(t).Claims()
+				if len(first.Pred) != 0 || first.Workflow != task.Workflow() {
+					t.Errorf("pred = %v, wid = %v; want none and %v", first.Pred, first.Workflow, task.Workflow())
+				}
+				if r.place() != "none" || len(r.Trailer) > 0 && r.Trailer[httpect.FieldName] != nil {
+					t.Errorf("the answer is in the response: %v", r)
+				}
+				answer, ok := httpect.AnswerOf(r.Response)
+				if !ok {
+					t.Fatal("AnswerOf: none")
+				}
+				h := answer.Heads()[0]
+				onlyPred(t, h.Claims(), first.TaskID, "the dispatch")
+				if h.Issuer() != p.to.Identity {
+					t.Errorf("the answer is by %q", h.Issuer())
+				}
+				// The answer takes the dispatch's place: it is what comes before the next one.
+				if _, err := p.call(ctx, t, "GET", "/", nil); err != nil {
+					t.Fatal(err)
+				}
+				onlyPred(t, p.told.next(t).Claims(), h.Claims().TaskID, "the answer")
+			})
+		})
+	}
+}
+
+func TestNoTask(t *testing.T) {
+	p := newPair(t, untouched(t), bare)
+	closed := &closes{Reader: strings.NewReader("body")}
+	req := newRequest(t, "POST", p.site.URL, closed)
+	if _, err := readReply(p.client.Do(req)); !errors.Is(err, httpect.ErrNoTask) {
+		t.Errorf("Do = %v, want ErrNoTask", err)
+	}
+	if closed.n == 0 {
+		t.Error("the body was not closed")
+	}
+	// A task that is finished takes no more calls.
+	ctx, task := p.start(t)
+	end(ctx, t, task)
+	closed = &closes{Reader: strings.NewReader("body")}
+	if _, err := readReply(p.client.Do(newRequest(t, "POST", p.site.URL, closed).WithContext(ctx))); !errors.Is(err, core.ErrTaskFinished) {
+		t.Errorf("Do = %v, want ErrTaskFinished", err)
+	}
+	if closed.n == 0 {
+		t.Error("the body was not closed")
+	}
+}
+
+// closes counts how often it was closed.
+type closes struct {
+	io.Reader
+	n int
+}
+
+func (c *closes) Close() error { c.n++; return nil }
+
+// TestGetBodyFails: a body that cannot be read for its hash stops the call.
+func TestGetBodyFails(t *testing.T) {
+	p := newPair(t, untouched(t), bare)
+	ctx, task := p.start(t)
+	broken := errors.New("the disk broke")
+	for name, get := range map[string]func() (io.ReadCloser, error){
+		"at once": func() (io.ReadCloser, error) { return nil, broken },
+		"reading": func() (io.ReadCloser, error) {
+			done := make(chan struct{})
+			close(done)
+			return io.NopCloser(failing{done, broken}), nil
+		},
+	} {
+		req := newRequest(t, "POST", p.site.URL, strings.NewReader("body")).WithContext(ctx)
+		req.GetBody = get
+		if _, err := readReply(p.client.Do(req)); !errors.Is(err, broken) {
+			t.Errorf("%s: Do = %v, want %v", name, err, broken)
+		}
+	}
+	if c := end(ctx, t, task); len(c.Pred) != 0 {
+		t.Errorf("pred = %v; want no trace of calls that did not happen", c.Pred)
+	}
+}
+
+// TestContext: as many generations go along as the policy says, nearest first.
+func TestContext(t *testing.T) {
+	for _, generations := range []int{0, 1, 2, 8} {
+		var got [][]core.UUID
+		p := newPair(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			rec, _ := core.ReceivedFromContext(r.Context())
+			ids := []core.UUID{rec.Heads()[0].Claims().TaskID}
+			for _, c := range rec.Context() {
+				ids = append(ids, c.Claims().TaskID)
+			}
+			got = append(got, ids)
+		}), func(c *calls) { c.peer.Context = generations }, inWorld(allowPartial))
+		ctx, task := p.start(t)
+		// Three steps of the task's own, then the call.
+		var steps []core.UUID
+		for range 3 {
+			i, err := task.Step(ctx, "step", core.StepInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps = append([]core.UUID{i.Claims().TaskID}, steps...)
+			p.told.next(t)
+		}
+		if r, err := p.call(ctx, t, "GET", "/", nil); err != nil || r.err != nil || r.StatusCode != 200 {
+			t.Fatalf("call = %v, %v", r, err)
+		}
+		want := append([]core.UUID{p.told.next(t).Claims().TaskID}, steps[:min(3, generations)]...)
+		if diff := cmp.Diff(want, got[0]); diff != "" {
+			t.Errorf("with %d generations came (-want +got):\n%s", generations, diff)
+		}
+	}
+}
+
+// TestHeaderBudget: context is left out before the call fails for want of room, and then
+// there is no call.
+func TestHeaderBudget(t *testing.T) {
+	var came int
+	p := newPair(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		rec, _ := core.ReceivedFromContext(r.Context())
+		came = 1 + len(rec.Context())
+	}), func(c *calls) { c.peer.Context = 1 }, inWorld(allowPartial))
+	ctx, task := p.start(t)
+	if _, err := task.Step(ctx, "step", core.StepInput{}); err != nil {
+		t.Fatal(err)
+	}
+	size := len(p.told.next(t).Text())
+	line := len(httpect.FieldName) + 4
+	for _, c := range []struct {
+		room int
+		want int
+	}{
+		{3 * (size + line), 2}, {size + line + size/2, 1}, {size / 2, 0},
+	} {
+		came = 0
+		req := newRequest(t, "GET", p.site.URL, nil).WithContext(ctx)
+		// "X-Pad" and what the transport adds itself.
+		req.Header.Set("X-Pad", strings.Repeat("x", httpect.DefaultHeaderBytes-c.room-len("X-Pad")-4-len("Accept-Encoding")-4-len("gzip")-1))
+		r, err := readReply(p.client.Do(req))
+		if c.want == 0 {
+			if core.CodeOf(err) != core.CodeTooLarge || came != 0 {
+				t.Errorf("with %d bytes of room: Do = %v, %v, %d tokens came; want too_large and no call", c.room, r, err, came)
+			}
+		} else if err != nil || r.err != nil || came != c.want {
+			t.Errorf("with %d bytes of room: Do = %v, %v, %d tokens came, want %d", c.room, r, err, came, c.want)
+		}
+	}
+	p.told.next(t)
+	second := p.told.next(t).Claims()
+	if never := p.told.next(t).Claims(); slices.Contains(end(ctx, t, task).Pred, never.TaskID) {
+		t.Error("the task came after a call that never was")
+	}
+	p.told.next(t)
+	p.told.none(t)
+	if second.Action != "dispatch" {
+		t.Errorf("the second token is %+v", second)
+	}
+}
+
+// TestConnectionFails: a call that may have happened is never without a trace.
+func TestConnectionFails(t *testing.T) {
+	p := newPair(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), bare)
+	ctx, task := p.start(t)
+	if r, err := p.call(ctx, t, "POST", "/", strings.NewReader("body")); err == nil {
+		t.Fatalf("call = %v, want an error", r)
+	}
+	d := p.told.next(t).Claims()
+	onlyPred(t, end(ctx, t, task), d.TaskID, "the dispatch")
+}
