@@ -8,4 +8,4 @@ require (
 	github.com/google/go-cmp v0.7.0
 )
 
-require github.com/go-json-experiment/json v1.27.2 // indirect
+require github.com/go-json-experiment/json v1.27.2

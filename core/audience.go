@@ -28,7 +28,8 @@ type Audience struct {
 	// set. A peer that rejects missing predecessors, and has not seen them, needs one.
 	Context int
 	// Hashes says whether `inp_hash` and `out_hash` go along. Without them a body
-	// cannot be held against the record.
+	// cannot be held against the record, and tokens that hold hashes do not go along as
+	// context.
 	Hashes bool
 	// Revision decides the names on the wire for this peer.
 	Revision Revision

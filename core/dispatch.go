@@ -55,7 +55,7 @@ func (t *Task) Dispatch(ctx context.Context, to Audience, in DispatchInput) (*Di
 	}
 	d := &Dispatch{
 		task: t, frontier: f, audience: to, issued: i, link: l,
-		tokens: withContext(i.text, preds, to.Context, nil),
+		tokens: withContext(i.text, preds, to, nil),
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -102,7 +102,11 @@ func (d *Dispatch) done() {
 // called and name the dispatch; then it takes the dispatch's place in the frontier.
 // The error is an [*Error].
 func (d *Dispatch) Verify(ctx context.Context, p Presented) (*Received, error) {
-	p.answers = &expectation{peer: d.audience.ID, dispatch: d.issued.digest}
+	// A call may have taken longer than the task store keeps what is quiet.
+	if err := d.task.service.keep(ctx, d.issued); err != nil {
+		return nil, err
+	}
+	p.answers = &expectation{peer: d.audience.ID, dispatch: d.issued.digest, taken: d.task.taken}
 	r, err := d.task.service.verifier.Verify(ctx, p)
 	if err != nil {
 		return nil, err
@@ -112,6 +116,9 @@ func (d *Dispatch) Verify(ctx context.Context, p Presented) (*Received, error) {
 	d.done()
 	if !d.task.finished {
 		answer := *r.heads[0].link
+		if !d.task.take(answer.task, answer.digest) {
+			return nil, refuse(CodeAnswer, "the answer bears the task id of another token of the task")
+		}
 		answer.preds = append([]*link{d.link}, answer.preds...)
 		f := d.frontier.standing()
 		f.pass(d.issued.digest)

@@ -133,20 +133,19 @@ func (t *Task) advance(ctx context.Context, f *frontier, r IssueRequest) (*Issue
 	return i, nil
 }
 
-// newest returns the frontier as it stands, after a join step if it had grown too wide.
+// newest returns the frontier as it stands, after join steps if it had grown too wide.
 func (t *Task) newest(ctx context.Context, f *frontier) ([]*link, error) {
-	t.mu.Lock()
-	err := t.usable(f)
-	t.mu.Unlock()
-	if err != nil {
-		return nil, err
+	for {
+		t.mu.Lock()
+		links, err := slices.Clone(f.links), t.usable(f)
+		t.mu.Unlock()
+		if err != nil || len(links) <= MaxFrontier {
+			return links, err
+		}
+		if err := t.join(ctx, f); err != nil {
+			return nil, err
+		}
 	}
-	if err := t.join(ctx, f); err != nil {
-		return nil, err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(f.links), t.usable(f)
 }
 
 // issueAfter issues a token of this task, addressed to this service unless r says
@@ -161,7 +160,11 @@ func (t *Task) issueAfter(ctx context.Context, preds []*link, r IssueRequest) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &link{task: i.claims.TaskID, digest: i.digest, text: i.text, preds: preds}
+	l := newLink(&i.claims, i.digest, i.text)
+	l.preds = preds
+	t.mu.Lock()
+	t.ids[l.task] = l.digest
+	t.mu.Unlock()
 	return i, l.trim(max(t.service.audiences.context, 1)), nil
 }
 
@@ -197,20 +200,21 @@ func predecessors(links []*link) []Predecessor {
 	return p
 }
 
-// withContext returns a token and as many generations of what it came after, nearest
-// first, each once and without what the receiver has, as far as the limits of a message
-// allow.
-func withContext(text string, preds []*link, generations int, has []*link) []string {
+// withContext returns a token and as many generations of what it came after as the peer
+// may have, nearest first, each once and without what the peer has already, as far as the
+// limits of a message allow. A token that is left out takes what only it leads to along:
+// without it that would be no context.
+func withContext(text string, preds []*link, to Audience, has []*link) []string {
 	tokens := []string{text}
 	total := len(text)
 	seen := map[Digest]struct{}{}
 	for _, l := range has {
 		seen[l.digest] = struct{}{}
 	}
-	for ; generations > 0 && len(preds) > 0; generations-- {
+	for generation := 0; generation < to.Context && len(preds) > 0; generation++ {
 		var next []*link
 		for _, l := range preds {
-			if _, again := seen[l.digest]; again {
+			if _, again := seen[l.digest]; again || l.hashed && !to.Hashes {
 				continue
 			}
 			seen[l.digest] = struct{}{}

@@ -28,9 +28,10 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 			m.result.notCarried++
 		default:
 			n := m.nodes[i]
-			n.Token = t.normalText()
-			if !t.signed {
-				n.Key.Issuer = strings.Clone(n.Key.Issuer)
+			if t.signed {
+				n.Token, n.Domain = t.normalText(), t.key.Domain
+			} else {
+				n.Key.Issuer = strings.Clone(n.Key.Issuer) // not to keep the whole field for it
 			}
 			m.batch = append(m.batch, dag.Entry{
 				Node: n,
@@ -89,13 +90,17 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 		return refuse(CodeUnavailable, "the task store judged another batch")
 	}
 	all := make([]*Verified, len(judged))
+	m.made = all
 	for n := range judged {
 		t := &m.tokens[m.at[n]]
 		v := m.verified(t)
-		v.text = m.batch[n].Token
-		v.lowest, v.partial, v.cross = Level(judged[n].Lowest), judged[n].Partial, judged[n].Cross
-		v.missing = judged[n].Missing
-		v.link = &link{task: v.claims.TaskID, digest: v.digest, text: v.text}
+		if v.signed {
+			v.text = m.batch[n].Token
+		} else {
+			v.text = t.normalText()
+		}
+		v.judged(judged[n])
+		v.link = newLink(&v.claims, v.digest, v.text)
 		all[n] = v
 		if t.role == Head {
 			m.result.heads = append(m.result.heads, v)
@@ -159,6 +164,9 @@ func (m *message) checkAnswer(judged []dag.Judgement) *Error {
 	}
 	if heads[0].issuer != want.peer {
 		return refuse(CodeAnswer, "the answer is not by the identity that was called")
+	}
+	if want.taken(heads[0].claims.TaskID, heads[0].digest) {
+		return refuse(CodeAnswer, "the answer bears the task id of another token of the task")
 	}
 	for n := range judged {
 		if m.batch[n].Digest != heads[0].digest {
@@ -227,14 +235,26 @@ func (m *message) claim(ctx context.Context) *Error {
 		_, ok := m.v.admitsEdge(from, to) // an edge may have been found since
 		return ok
 	}
-	if _, err := m.v.cfg.tasks.Admit(ctx, m.batch, rules); err != nil {
+	judged, err := m.v.cfg.tasks.Admit(ctx, m.batch, rules)
+	if err == nil && len(judged) != len(m.made) {
+		err = errors.New("the task store judged another batch")
+	}
+	if err != nil {
 		bad := m.graphError(ctx, err)
 		if rel := m.result.Release(ctx); rel != nil {
 			return NewError(bad.Code, errors.Join(bad.err, rel))
 		}
 		return bad
 	}
+	for n, v := range m.made {
+		v.judged(judged[n]) // as it is stored: others may have come in between
+	}
 	return nil
+}
+
+// judged takes over what the graph says of a token.
+func (v *Verified) judged(j dag.Judgement) {
+	v.lowest, v.partial, v.cross, v.missing = Level(j.Lowest), j.Partial, j.Cross, j.Missing
 }
 
 func (m *message) claimIDs(ctx context.Context) *Error {
@@ -284,7 +304,8 @@ func (m *message) claimIDs(ctx context.Context) *Error {
 			return refuse(CodeUnavailable, "the replay store gave an answer that is none")
 		}
 	}
-	if bad == nil {
+	if bad == nil && m.v.policy.Replay == ReplayOncePerInstance {
+		// In the idempotent mode another message may be acting on the same claim.
 		m.result.store, m.result.claims = m.v.cfg.replay, fresh
 	}
 	return bad

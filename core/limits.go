@@ -27,8 +27,8 @@ const (
 	// MaxIssuedPred is the largest number of predecessors written, which leaves `pred_dig` room (profile 3).
 	MaxIssuedPred = 64
 	// MaxTokens is the largest Limits.Tokens: a task token names every head it answers
-	// beside its frontier.
-	MaxTokens = MaxIssuedPred - MaxFrontier
+	// beside its frontier, and must itself fit DefaultTokenBytes.
+	MaxTokens = 32
 	// MaxExtBytes is the longest `ect_ext` as sent (profile 3).
 	MaxExtBytes = 4096
 	// MaxExtDepth is how deep `ect_ext` may be nested, itself counted as one (profile 3).

@@ -80,26 +80,37 @@ func (s *Service) issue(ctx context.Context, r IssueRequest) (*Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := dag.Node{
-		Key:      dag.Key{Signed: s.issuer.signer != nil, Issuer: s.issuer.identity, Task: i.claims.TaskID},
-		Digest:   i.digest,
-		Workflow: i.claims.Workflow,
-		IssuedAt: i.claims.IssuedAt.Unix(),
-		Level:    uint8(i.level),
-		Preds:    make([]dag.Edge, len(r.Pred)),
-		Token:    i.text,
+	if err := s.keep(ctx, i); err != nil {
+		return nil, err
 	}
-	for k, p := range r.Pred {
-		n.Preds[k] = dag.Edge{Task: p.TaskID, Bound: true, Digest: p.Digest.Short()}
+	s.verifier.cfg.observers.issued(ctx, i)
+	return i, nil
+}
+
+// keep lets a token of this service into the task store, again if it was dropped.
+func (s *Service) keep(ctx context.Context, i *Issued) error {
+	c := &i.claims
+	n := dag.Node{
+		Key:      dag.Key{Signed: i.level > L1, Issuer: i.issuer, Task: c.TaskID},
+		Digest:   i.digest,
+		Workflow: c.Workflow,
+		IssuedAt: c.IssuedAt.Unix(),
+		Level:    uint8(i.level),
+		Preds:    make([]dag.Edge, len(c.Pred)),
+	}
+	if n.Key.Signed {
+		n.Token = i.text
+	}
+	for k, p := range c.Pred {
+		n.Preds[k] = dag.Edge{Task: p, Bound: true, Digest: c.Ext.PredDigests[k]}
 	}
 	// What goes into pred was admitted before, workflows included: by the policy where
 	// heads of several met. So nothing is left to ask here but room.
 	rules := dag.Rules{Skew: maxSkew, Cross: func(_, _ *dag.Node) bool { return true }}
-	if _, err := s.verifier.cfg.tasks.Admit(ctx, []dag.Entry{{Node: n, Head: true, Own: true}}, rules); err != nil {
-		return nil, NewError(CodeUnavailable, err)
+	if _, err := s.verifier.cfg.tasks.Admit(ctx, []dag.Entry{{Node: n, Own: true}}, rules); err != nil {
+		return NewError(CodeUnavailable, err)
 	}
-	s.verifier.cfg.observers.issued(ctx, i)
-	return i, nil
+	return nil
 }
 
 // maxSkew lets this service's own tokens follow any that it accepted.
@@ -111,24 +122,30 @@ type link struct {
 	task   UUID
 	digest Digest
 	text   string
+	hashed bool // inp_hash or out_hash stands in it
 	preds  []*link
 }
 
+func newLink(c *Claims, d Digest, text string) *link {
+	return &link{task: c.TaskID, digest: d, text: text, hashed: c.InpHash.Present || c.OutHash.Present}
+}
+
 // trim returns the link with that many generations behind it, each token once a
-// generation however many ways lead to it.
+// generation however many ways lead to it. Whatever is met with some generations to go
+// has at least as many behind it, so that one of several copies does for all.
 func (l *link) trim(generations int) *link { return l.trimOnce(generations, map[trimmed]*link{}) }
 
 type trimmed struct {
-	from        *link
+	digest      Digest
 	generations int
 }
 
 func (l *link) trimOnce(generations int, done map[trimmed]*link) *link {
-	k := trimmed{l, generations}
+	k := trimmed{l.digest, generations}
 	if t := done[k]; t != nil {
 		return t
 	}
-	t := &link{task: l.task, digest: l.digest, text: l.text}
+	t := &link{task: l.task, digest: l.digest, text: l.text, hashed: l.hashed}
 	done[k] = t
 	if generations > 0 {
 		for _, p := range l.preds {

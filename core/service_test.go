@@ -103,7 +103,7 @@ func TestIssuedTokensAreKnown(t *testing.T) {
 func TestOwnTokensHaveRoom(t *testing.T) {
 	d := ecttest.NewDomain()
 	a, b := d.Agent(t, "a"), d.Agent(t, "b")
-	store, err := dag.NewMemory(dag.MemoryConfig{MaxTasks: 16})
+	store, err := dag.NewMemory(dag.MemoryConfig{MaxTasks: 16, MaxPerDomain: 16})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,9 @@ type publicKey interface {
 func (a Algorithm) fits(key crypto.PublicKey) bool {
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
+		if k == nil || k.X == nil || k.Y == nil {
+			return false
+		}
 		return a == ES256 && k.Curve == elliptic.P256() || a == ES384 && k.Curve == elliptic.P384()
 	case ed25519.PublicKey:
 		return a.sameKey(EdDSA) && len(k) == ed25519.PublicKeySize
@@ -127,7 +130,7 @@ func lowS(alg Algorithm, sig []byte) bool {
 // stored and forwarded (profile 2.8).
 func (t *token) normalText() string {
 	if !t.signed {
-		return t.text
+		return strings.Clone(t.text)
 	}
 	sig := t.sig
 	if !lowS(t.header.algorithm, sig[:t.sigLen]) {

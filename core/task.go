@@ -36,6 +36,8 @@ type Task struct {
 	policy   *PolicyCheckpoint
 	members  map[string]json.RawMessage
 	body     BodyState
+	// ids has every token that may come to stand in a pred of the task, by task id.
+	ids map[UUID]Digest
 	// main is the frontier of code that is in no branch; branches are those that were
 	// not joined; open are the dispatches whose call has not ended.
 	main     *frontier
@@ -90,11 +92,12 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 	}
 	t := &Task{
 		service: s, id: newTaskID(), workflow: w, received: r, action: action,
-		branches: map[*frontier]struct{}{}, open: map[*Dispatch]struct{}{},
+		ids: map[UUID]Digest{}, branches: map[*frontier]struct{}{}, open: map[*Dispatch]struct{}{},
 	}
 	if r != nil {
 		for _, h := range r.heads {
 			t.heads = append(t.heads, h.link)
+			t.ids[h.claims.TaskID] = h.digest
 		}
 	}
 	t.main = t.newFrontier(nil, t.heads)
@@ -102,6 +105,23 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 }
 
 var errAction = errors.New("ect: an action is 1 to 256 bytes of text without control characters")
+
+// taken tells whether the task has another token of this id.
+func (t *Task) taken(task UUID, d Digest) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.ids[task]
+	return ok && known != d || task == t.id
+}
+
+// take notes a token, and tells whether its id was free. The lock is held.
+func (t *Task) take(task UUID, d Digest) bool {
+	if known, ok := t.ids[task]; ok && known != d || task == t.id {
+		return false
+	}
+	t.ids[task] = d
+	return true
+}
 
 // at returns the frontier that ctx is on: that of a branch, or the task's own.
 func (t *Task) at(ctx context.Context) *frontier {
@@ -303,16 +323,17 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	if c.Keep {
 		to = nil
 	}
-	generations := 0
+	// The answer is one message to all of them: it says what the least of them may have.
+	least := Audience{Context: MaxContext, Hashes: true}
 	if len(to) > 0 {
 		r.Audience = to
-		generations = peers[0].Context
 		for _, p := range peers {
-			if !p.Hashes {
-				r.InpHash, r.OutHash = Hash{}, Hash{}
-			}
+			least.Hashes = least.Hashes && p.Hashes
+			least.Context = min(least.Context, p.Context)
 			r.Revision = max(r.Revision, p.Revision)
-			generations = min(generations, p.Context)
+		}
+		if !least.Hashes {
+			r.InpHash, r.OutHash = Hash{}, Hash{}
 		}
 	}
 	i, err := t.service.issue(ctx, r)
@@ -321,7 +342,7 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	}
 	a := &Answer{Issued: i}
 	if len(to) > 0 {
-		a.Tokens = withContext(i.text, preds, generations, t.heads)
+		a.Tokens = withContext(i.text, preds, least, t.heads)
 	}
 	return a, nil
 }

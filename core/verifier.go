@@ -112,7 +112,8 @@ func NewVerifier(binder Binder, p Policy, opts ...VerifierOption) (*Verifier, er
 		}
 	}
 	if cfg.tasks == nil {
-		if cfg.tasks, err = dag.NewMemory(dag.MemoryConfig{Now: cfg.now}); err != nil {
+		quiet := max(dag.DefaultQuiet, pol.maxAge+pol.maxFuture+pol.leeway)
+		if cfg.tasks, err = dag.NewMemory(dag.MemoryConfig{Now: cfg.now, Quiet: quiet}); err != nil {
 			return nil, err
 		}
 	}
@@ -147,6 +148,9 @@ type Presented struct {
 type expectation struct {
 	peer     string
 	dispatch Digest
+	// taken tells whether the task has another token of this id already: what it issues
+	// next could not name both.
+	taken func(UUID, Digest) bool
 }
 
 // Verify accepts or refuses one message. The error is an [*Error]; nothing of a token
@@ -207,6 +211,7 @@ type message struct {
 	// entry is.
 	batch  []dag.Entry
 	at     []int
+	made   []*Verified
 	result *Received
 }
 
@@ -227,11 +232,21 @@ func (m *message) authenticate(ctx context.Context) *Error {
 		return m.authenticateOne(ctx, &m.tokens[0])
 	}
 	faults := make([]*Error, len(m.tokens))
+	panics := make([]any, len(m.tokens))
 	var wg sync.WaitGroup
 	for i := range m.tokens {
-		wg.Go(func() { faults[i] = m.authenticateOne(ctx, &m.tokens[i]) })
+		wg.Go(func() {
+			// A binder's panic is the request's, which its server recovers, and not the process's.
+			defer func() { panics[i] = recover() }()
+			faults[i] = m.authenticateOne(ctx, &m.tokens[i])
+		})
 	}
 	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p) //nolint:forbidigo // not ours: raised again where it would have been with one token
+		}
+	}
 	var unavailable *Error
 	for _, f := range faults {
 		switch {
@@ -329,6 +344,9 @@ func (m *message) assignRoles(context.Context) *Error {
 		case t.unbound != nil:
 			return t.unbound
 		default:
+			if m.bears(i) {
+				return refuse(CodePredAmbiguous, "two heads bear one task id, and no successor could name both")
+			}
 			t.role = Head
 			heads++
 		}
@@ -337,6 +355,17 @@ func (m *message) assignRoles(context.Context) *Error {
 		return refuse(CodeNoHead, "every token of the message comes before another")
 	}
 	return nil
+}
+
+// bears tells whether a head found so far has the task id of token i and another issuer
+// or level class. Of the same issuer and class it is equivocation, which the graph sees.
+func (m *message) bears(i int) bool {
+	for o := range i {
+		if m.tokens[o].role == Head && m.nodes[o].Key.Task == m.nodes[i].Key.Task && m.nodes[o].Key != m.nodes[i].Key {
+			return true
+		}
+	}
+	return false
 }
 
 // precedes tells whether a token of the same level class, or a signed one, comes after

@@ -26,8 +26,10 @@ type body struct {
 	atEnd func(core.Hash) error
 	// closed is called after the source was closed, which may read it to its end.
 	closed func()
-	// hold is how many bytes wait for the end.
-	hold int
+	// hold is how many bytes wait for the end; onClose is how many are read on when such
+	// a body is closed.
+	hold    int
+	onClose int64
 
 	// reading is held by whoever reads the source, who may wait there for long; what is
 	// below it is theirs.
@@ -104,6 +106,19 @@ func (b *body) direct(p []byte) (int, error) {
 	return 0, b.err
 }
 
+// maxEmptyReads is how often a source may give neither bytes nor an error.
+const maxEmptyReads = 100
+
+// source reads the source, and gives up on one that gives nothing.
+func (b *body) source(p []byte) (int, error) {
+	for range maxEmptyReads {
+		if n, err := b.src.Read(p); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
 // holdBack sets how many bytes wait for the end, before anything was read.
 func (b *body) holdBack(bytes int) {
 	b.reading.Lock()
@@ -126,7 +141,7 @@ func (b *body) fill() {
 		b.buf = b.buf[:copy(b.buf, b.buf[b.start:])]
 		b.start = 0
 	}
-	n, err := b.src.Read(b.buf[len(b.buf):cap(b.buf)])
+	n, err := b.source(b.buf[len(b.buf):cap(b.buf)])
 	b.hash.Write(b.buf[len(b.buf) : len(b.buf)+n])
 	b.buf = b.buf[:len(b.buf)+n]
 	if err != nil {
@@ -162,8 +177,12 @@ func (b *body) fail(err error) {
 	b.end(err)
 }
 
-// Close implements io.Closer.
+// Close implements io.Closer. A body whose end is waited for is read on first, within a
+// bound, as closing it would otherwise do away with what is wrong with it.
 func (b *body) Close() error {
+	if b.hold > 0 {
+		b.drain(b.onClose, false)
+	}
 	err := b.src.Close()
 	if b.closed != nil {
 		b.closed()
@@ -191,7 +210,7 @@ func (b *body) drain(limit int64, wait bool) {
 	b.begin()
 	var scratch [4 << 10]byte
 	for b.err == nil && limit >= 0 {
-		n, err := b.src.Read(scratch[:min(int64(len(scratch)), limit+1)])
+		n, err := b.source(scratch[:min(int64(len(scratch)), limit+1)])
 		b.hash.Write(scratch[:n])
 		limit -= int64(n)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 
@@ -77,8 +78,6 @@ type exchange struct {
 	// was only observed before. known is the hash of a body that is empty.
 	mode  Mode
 	known core.Hash
-	// differs is why the body is not the one recorded, once that is known.
-	differs *core.Error
 	// refused tells that a middleware further in refused the request, so that no handler
 	// saw it.
 	refused bool
@@ -89,7 +88,9 @@ type exchangeKey struct{}
 
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	ctx := r.Context()
-	if outer, ok := ctx.Value(exchangeKey{}).(*exchange); ok && outer.m.service == m.service {
+	// What the outer one let through carries no token any more; a request that does was
+	// made since.
+	if outer, ok := ctx.Value(exchangeKey{}).(*exchange); ok && outer.m.service == m.service && !carries(r.Header) {
 		m.serveInner(w, r, next, outer)
 		return
 	}
@@ -201,13 +202,12 @@ func (x *exchange) wrapBody(r *http.Request) {
 				x.setBodyState(core.BodyNotBound)
 				return nil
 			}
-			x.differs = bad
 			return bad
 		}
 		x.setBodyState(core.BodyBound)
 		return nil
 	})
-	x.body.closed = trailer
+	x.body.closed, x.body.onClose = trailer, x.m.drain
 	x.request.Body = x.body
 }
 
@@ -221,10 +221,24 @@ func (x *exchange) wrapTrailer(r *http.Request) func() {
 	own := maps.Clone(r.Trailer)
 	strip(own)
 	x.request.Trailer = own
+	var mu sync.Mutex // a body may be closed while it is read
 	return func() {
+		mu.Lock()
+		defer mu.Unlock()
 		maps.Copy(own, r.Trailer)
 		strip(own)
 	}
+}
+
+// differs says why the body is not the one recorded, once that is known.
+func (x *exchange) differs() *core.Error {
+	if x.body == nil {
+		return nil
+	}
+	if bad, ok := errors.AsType[*core.Error](x.body.failure()); ok {
+		return bad
+	}
+	return nil
 }
 
 // want is the hash that the body must have, absent if it is not bound to one.
@@ -287,7 +301,7 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 	if x.mode != Observe || m.mode == Observe {
 		return nil
 	}
-	x.mode = m.mode
+	x.setMode(m.mode)
 	if m.mode == Optional && !anyToken(x.values) {
 		return nil
 	}
@@ -303,10 +317,26 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 		m.service.Rejected(ctx, bad)
 		return bad
 	}
-	if x.body != nil && x.want().Present {
-		x.body.holdBack(HoldBack)
+	if x.body == nil || !x.want().Present {
+		return nil
 	}
+	// Something in between may have read the body already.
+	if sum := x.body.content(); sum.Present && sum != x.want() {
+		bad := errBodyDiffers()
+		m.service.Rejected(ctx, bad)
+		return bad
+	}
+	x.body.holdBack(HoldBack)
 	return nil
+}
+
+// setMode changes how the body is judged, when nobody is reading it.
+func (x *exchange) setMode(mode Mode) {
+	if x.body != nil {
+		x.body.reading.Lock()
+		defer x.body.reading.Unlock()
+	}
+	x.mode = mode
 }
 
 // raise says what of this middleware's requirements a request does not meet.
@@ -327,18 +357,23 @@ func (m *middleware) raise(x *exchange) *core.Error {
 
 // contentOf returns the hash of a body that is known to be empty; absent otherwise.
 func contentOf(r *http.Request) core.Hash {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+	if r.Body == nil || r.Body == http.NoBody {
 		return emptyHash
 	}
 	return core.Hash{}
 }
 
-// actionOf returns the default action: the method and the pattern of the route, as known
-// once the handler has returned.
+// actionOf returns the action that a task which chose none has.
 func (x *exchange) actionOf() string {
 	if x.m.action != nil {
 		return x.m.action(x.request)
 	}
+	return x.route()
+}
+
+// route returns the method and the pattern of the route, as known once the handler has
+// returned.
+func (x *exchange) route() string {
 	pattern := ""
 	if rc := chi.RouteContext(x.request.Context()); rc != nil {
 		pattern = rc.RoutePattern()

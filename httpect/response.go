@@ -48,30 +48,36 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 	defer func() {
 		if panicked {
 			// The panic goes on; what the handler wrote and was kept back is dropped.
-			x.finish(core.Completion{Outcome: core.OutcomeError, Keep: true}) //nolint:errcheck // observers were told, and the connection ends anyway
+			x.finish(core.Completion{Action: x.route(), Outcome: core.OutcomeError, Keep: true}) //nolint:errcheck // observers were told, and the connection ends anyway
 		}
 	}()
 	next.ServeHTTP(rw, x.request)
+	action := x.actionOf()
 	panicked = false
 
 	if x.releaseIfRefused() {
 		rw.pass()
 		return
 	}
-	x.drain(rw.streaming || rw.hijacked)
-	rw.end()
+	if !rw.hijacked { // or what is read would be the hijacker's
+		x.drain(rw.streaming)
+	}
+	rw.end(action)
 }
 
 // end completes the response of a handler that returned.
-func (rw *response) end() {
+func (rw *response) end(action string) {
 	x := rw.x
 	rw.decide(http.StatusOK)
-	if x.differs != nil && !rw.streaming && !rw.hijacked {
+	differs := x.differs()
+	if differs != nil && !rw.streaming && !rw.hijacked {
 		rw.silent = true
-		rw.replace(x.differs)
+		rw.replace(differs)
 	}
 	// A message that is refused after all is recorded, and gets no answer.
-	c := core.Completion{Outcome: rw.outcome(), Status: rw.status, Keep: x.differs != nil || rw.hijacked}
+	c := core.Completion{
+		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status, Keep: differs != nil || rw.hijacked,
+	}
 	if rw.hijacked {
 		c.Status = http.StatusSwitchingProtocols
 	} else if !rw.failed {
@@ -80,7 +86,7 @@ func (rw *response) end() {
 	answer, err := x.finish(c)
 	switch {
 	case rw.hijacked:
-	case rw.streaming && (err != nil || x.differs != nil):
+	case rw.streaming && (err != nil || differs != nil):
 		// The header is out: the one way left to say that something is wrong.
 		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response
 	case err != nil:
@@ -94,11 +100,11 @@ func (rw *response) end() {
 	}
 }
 
-func (rw *response) outcome() core.Outcome {
+func (rw *response) outcome(differs bool) core.Outcome {
 	switch {
 	case rw.x.request.Context().Err() != nil || rw.failed:
 		return core.OutcomeCancelled
-	case rw.status >= http.StatusInternalServerError || rw.x.differs != nil:
+	case rw.status >= http.StatusInternalServerError || differs:
 		return core.OutcomeError
 	}
 	return core.OutcomeOK
@@ -112,7 +118,6 @@ func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.request.Context()), issueTimeout)
 	defer cancel()
-	c.Action = x.actionOf()
 	c.InpHash = emptyHash
 	if x.body != nil {
 		c.InpHash = x.body.content()
@@ -214,6 +219,9 @@ func (rw *response) Header() http.Header { return rw.w.Header() }
 // WriteHeader implements http.ResponseWriter.
 func (rw *response) WriteHeader(status int) {
 	switch {
+	case status < 100 || status > 999:
+		rw.w.WriteHeader(status) // net/http's own way to say what is wrong with it
+		return
 	case rw.hijacked || rw.status != 0:
 		return // net/http logs a superfluous call and goes on; so do we, without the log
 	case status >= 100 && status < 200 && status != http.StatusSwitchingProtocols:

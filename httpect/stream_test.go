@@ -255,6 +255,32 @@ func TestLargeExchange(t *testing.T) {
 	})
 }
 
+// TestCloseWhileReading: a body can be closed while somebody waits in Read.
+func TestCloseWhileReading(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		p := newPair(t, flushes(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), answerOptional, over(proto))
+		ctx, _ := p.start(t)
+		resp, err := p.client.Do(newRequest(t, "GET", p.site.URL, nil).WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			io.ReadFull(resp.Body, make([]byte, len("begun "))) //nolint:errcheck // what comes next counts
+			close(begun)
+			_, err := resp.Body.Read(make([]byte, 10))
+			ended <- err
+		}()
+		wait(t, begun, "the reader")
+		closed := make(chan error, 1)
+		go func() { closed <- resp.Body.Close() }()
+		wait(t, closed, "Close")
+		if err := wait(t, ended, "the reader's end"); err == nil {
+			t.Error("Read got more out of a closed body")
+		}
+	})
+}
+
 // listener hands out connections in memory, for bubbles.
 type listener struct {
 	conns  chan net.Conn
@@ -304,15 +330,14 @@ func TestNoLeaks(t *testing.T) {
 				t.Errorf("ReadAll: %v", err)
 			}
 		}, core.AnswerRequired},
-		"not read":           {writes(10), func(*testing.T, *http.Response) {}, core.AnswerRequired},
-		"a stream not read":  {writes(100_000), func(*testing.T, *http.Response) {}, core.AnswerRequired},
-		"a panic":            {flushes(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), nil, core.AnswerOptional},
-		"endless, optional":  {forever, func(*testing.T, *http.Response) {}, core.AnswerOptional},
-		"endless, required":  {forever, nil, core.AnswerRequired},
-		"silent, optional":   {silent, func(*testing.T, *http.Response) {}, core.AnswerOptional},
-		"silent, required":   {silent, nil, core.AnswerRequired},
-		"read then closed":   {forever, func(_ *testing.T, resp *http.Response) { io.ReadFull(resp.Body, make([]byte, 1000)) }, core.AnswerOptional}, //nolint:errcheck // closing counts
-		"read while closing": {silent, func(_ *testing.T, resp *http.Response) { go io.ReadAll(resp.Body) }, core.AnswerOptional},                    //nolint:errcheck // ends with the bubble
+		"not read":          {writes(10), func(*testing.T, *http.Response) {}, core.AnswerRequired},
+		"a stream not read": {writes(100_000), func(*testing.T, *http.Response) {}, core.AnswerRequired},
+		"a panic":           {flushes(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), nil, core.AnswerOptional},
+		"endless, optional": {forever, func(*testing.T, *http.Response) {}, core.AnswerOptional},
+		"endless, required": {forever, nil, core.AnswerRequired},
+		"silent, optional":  {silent, func(*testing.T, *http.Response) {}, core.AnswerOptional},
+		"silent, required":  {silent, nil, core.AnswerRequired},
+		"read then closed":  {forever, func(_ *testing.T, resp *http.Response) { io.ReadFull(resp.Body, make([]byte, 1000)) }, core.AnswerOptional}, //nolint:errcheck // closing counts
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

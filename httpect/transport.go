@@ -122,6 +122,9 @@ func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, e
 		return nil, ErrNoTask
 	}
 	out := req.Clone(ctx)
+	if out.Header == nil {
+		out.Header = http.Header{}
+	}
 	strip(out.Header)
 	ownTrailer(req, out)
 	sent, err := t.hashRequest(out, to)
@@ -146,6 +149,7 @@ func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
+	resp.Request = req // as the caller made it, without the tokens
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		// The connection is the caller's now; there is no body to hold against anything.
 		strip(resp.Header)

@@ -53,7 +53,10 @@ type Node struct {
 	// Level is 1 to 3.
 	Level uint8
 	Preds []Edge
-	// Token is the token's text, kept as evidence should another bear its name.
+	// Domain is the trust domain of a signed token's issuer, whose share of a store is
+	// bounded.
+	Domain string
+	// Token is the text of a signed token, kept as evidence should another bear its name.
 	Token string
 }
 
@@ -65,7 +68,8 @@ type Entry struct {
 	Head bool
 	// Required tells that a missing predecessor refuses it.
 	Required bool
-	// Own tells that this process issued it.
+	// Own tells that this process issued it, when its predecessors were known: what was
+	// forgotten since is noted, and no other token that bears a name is held against it.
 	Own bool
 }
 
@@ -75,8 +79,8 @@ type Rules struct {
 	Skew int64
 	// MinLevel is the lowest level allowed in the chain, 0 for any.
 	MinLevel uint8
-	// MaxWalk is how many ancestors are walked to rule a cycle out; at the bound the
-	// token is refused. DefaultMaxWalk if 0.
+	// MaxWalk is how many ancestors are walked to rule cycles out for one batch; at the
+	// bound it is refused. DefaultMaxWalk if 0.
 	MaxWalk int
 	// Cross tells whether an edge may leave its workflow; nil admits none. It is called
 	// with the store locked: it must return at once and not call the store.

@@ -58,8 +58,6 @@ type view interface {
 	// candidates calls yield for tokens that an edge of from could mean, until it
 	// returns false.
 	candidates(from *Node, e Edge, yield func(*record) bool)
-	// anyOf tells whether any token bears the task id.
-	anyOf(id.UUID) bool
 	// names tells whether some token names the task id as a predecessor.
 	names(id.UUID) bool
 }
@@ -70,7 +68,12 @@ type judge struct {
 	batch []Entry
 	rules Rules
 	out   []record
+	// walked and edged count ancestors, and edges looked at, over the whole batch.
+	walked, edged int
 }
+
+// edgesPerWalk is how many edges may be looked at for each ancestor that may be walked.
+const edgesPerWalk = 10
 
 type walkState uint8
 
@@ -141,6 +144,9 @@ func (j *judge) visit(i int) error {
 	} else if err := j.edges(i); err != nil {
 		return err
 	}
+	if known != nil {
+		r.lowest = min(r.lowest, known.lowest) // what is forgotten since was known once
+	}
 	if r.lowest < j.rules.MinLevel {
 		return j.refuse(i, ChainLevel)
 	}
@@ -203,20 +209,27 @@ func (j *judge) resolve(i int, edge Edge) (found *record, reason Reason, err err
 		return nil, Ambiguous, nil
 	case found != nil:
 		return found, 0, nil
-	case edge.Bound && j.named(edge.Task):
+	case edge.Bound && !j.batch[i].Own && j.named(from, edge.Task):
 		return nil, Differs, nil
 	}
 	return nil, Missing, nil
 }
 
-// named tells whether a task id is borne by any token, known or in the batch.
-func (j *judge) named(task id.UUID) bool {
+// named tells whether a task id is borne by a token, known or in the batch, that from
+// could mean if it did not say by digest which one it means: an unsigned token, which
+// anybody can make, is not held against a signed one.
+func (j *judge) named(from *Node, task id.UUID) (found bool) {
+	edge := Edge{Task: task}
 	for o := range j.batch {
-		if j.batch[o].Key.Task == task {
+		if n := &j.batch[o].Node; n != from && edge.Means(from, n) {
 			return true
 		}
 	}
-	return j.view.anyOf(task)
+	j.view.candidates(from, edge, func(*record) bool {
+		found = true
+		return false
+	})
+	return found
 }
 
 // leaves asks the policy again for the edges of a known token that leave the workflow.
@@ -272,15 +285,23 @@ func (j *judge) acyclic(i int) error {
 	for len(queue) > 0 {
 		at := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
+		if j.edged += len(at.found); j.edged > edgesPerWalk*j.rules.MaxWalk {
+			return j.refuse(i, WalkLimit)
+		}
 		for n, d := range at.found {
+			p := j.find(at.Preds[n].Task, d)
+			if d == (id.Digest{}) {
+				if p = j.since(at, at.Preds[n]); p != nil {
+					d = p.Digest
+				}
+			}
 			if _, again := seen[d]; again || d == (id.Digest{}) {
 				continue
 			}
 			seen[d] = struct{}{}
-			if len(seen) > j.rules.MaxWalk {
+			if j.walked++; j.walked > j.rules.MaxWalk {
 				return j.refuse(i, WalkLimit)
 			}
-			p := j.find(at.Preds[n].Task, d)
 			if p == nil {
 				continue // dropped with its whole workflow
 			}
@@ -291,6 +312,26 @@ func (j *judge) acyclic(i int) error {
 		}
 	}
 	return nil
+}
+
+// since returns the one token that an edge which led nowhere could mean by now.
+func (j *judge) since(from *record, e Edge) (found *record) {
+	several := false
+	offer := func(r *record) bool {
+		several = several || found != nil && found.Digest != r.Digest
+		found = r
+		return !several
+	}
+	j.view.candidates(&from.Node, e, offer)
+	for o := range j.out {
+		if e.Means(&from.Node, &j.out[o].Node) {
+			offer(&j.out[o])
+		}
+	}
+	if several {
+		return nil
+	}
+	return found
 }
 
 // judgements turns the outcome of the walk into what callers see.

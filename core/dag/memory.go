@@ -21,6 +21,8 @@ const (
 	// DefaultMaxUnsigned is the largest number of unsigned tasks among them, so that
 	// unsigned traffic cannot starve signed.
 	DefaultMaxUnsigned = 1 << 16
+	// DefaultMaxBytes is about how much memory the tasks may take.
+	DefaultMaxBytes = 512 << 20
 	// DefaultQuiet is how long nothing must have come for a workflow before it may be
 	// dropped: longer than a token is accepted.
 	DefaultQuiet = 20 * time.Minute
@@ -35,6 +37,11 @@ const ownReserve = 8
 type MemoryConfig struct {
 	MaxTasks    int
 	MaxUnsigned int
+	// MaxPerDomain is the largest number of signed tasks of one trust domain, this
+	// process's own aside; half of MaxTasks unless set.
+	MaxPerDomain int
+	// MaxBytes is about how much memory the tasks may take.
+	MaxBytes int
 	// Quiet is how long a workflow must have been quiet to be dropped.
 	Quiet time.Duration
 	// Now is the clock; nil means time.Now.
@@ -56,7 +63,23 @@ type Memory struct {
 	groups   map[id.UUID]*group
 	quiet    *list.List // of *group, quietest first
 	unsigned int
+	bytes    int
+	domains  map[string]int // signed tasks, this process's own aside
 }
+
+// taskBytes and edgeBytes are about what a task and an edge of it take beside texts.
+const (
+	taskBytes = 640
+	edgeBytes = 112
+)
+
+// bytes is about what a record takes.
+func (r *record) bytes() int {
+	return taskBytes + edgeBytes*len(r.Preds) + len(r.Token) + len(r.Key.Issuer)
+}
+
+// shares tells whether a record counts for the share of a trust domain.
+func (r *record) shares() bool { return r.Key.Signed && !r.own && r.Domain != "" }
 
 type edgeKey struct {
 	task   id.UUID
@@ -81,6 +104,10 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxTasks is negative")
 	case cfg.MaxUnsigned < 0:
 		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxUnsigned is negative")
+	case cfg.MaxPerDomain < 0:
+		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxPerDomain is negative")
+	case cfg.MaxBytes < 0:
+		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxBytes is negative")
 	case cfg.Quiet < 0:
 		return nil, fmt.Errorf("ect: dag.MemoryConfig.Quiet is negative")
 	}
@@ -89,6 +116,12 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 	}
 	if cfg.MaxUnsigned == 0 {
 		cfg.MaxUnsigned = min(DefaultMaxUnsigned, cfg.MaxTasks)
+	}
+	if cfg.MaxPerDomain == 0 {
+		cfg.MaxPerDomain = max(cfg.MaxTasks/2, 1)
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
 	}
 	if cfg.Quiet == 0 {
 		cfg.Quiet = DefaultQuiet
@@ -99,7 +132,7 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 	return &Memory{
 		cfg: cfg, quiet: list.New(),
 		nodes: map[Key]*record{}, digests: map[edgeKey]*record{}, tasks: map[id.UUID]*twins{},
-		named: map[id.UUID]int{}, groups: map[id.UUID]*group{},
+		domains: map[string]int{}, named: map[id.UUID]int{}, groups: map[id.UUID]*group{},
 	}, nil
 }
 
@@ -166,29 +199,59 @@ func (m *Memory) wake(j *judge, now time.Time) {
 	}
 }
 
-// makeRoom drops quiet workflows until the new ones of the records fit.
-func (m *Memory) makeRoom(out []record, now time.Time) error {
-	total, unsigned, own := 0, 0, true
+// demand is what the new records of a batch need.
+type demand struct {
+	tasks, unsigned, bytes int
+	domains                map[string]int
+	own                    bool
+}
+
+func (m *Memory) demand(out []record) demand {
+	d := demand{own: true}
 	for i := range out {
-		if m.nodes[out[i].Key] != nil {
+		r := &out[i]
+		if m.nodes[r.Key] != nil {
 			continue
 		}
-		total++
-		own = own && out[i].own
-		if !out[i].Key.Signed {
-			unsigned++
+		d.tasks++
+		d.bytes += r.bytes()
+		d.own = d.own && r.own
+		if !r.Key.Signed {
+			d.unsigned++
+		}
+		if r.shares() {
+			if d.domains == nil {
+				d.domains = make(map[string]int, 1)
+			}
+			d.domains[r.Domain]++
 		}
 	}
-	limit, unsignedLimit := m.cfg.MaxTasks, m.cfg.MaxUnsigned
-	if own {
-		limit += max(limit/ownReserve, 1)
-		unsignedLimit += max(unsignedLimit/ownReserve, 1)
+	return d
+}
+
+// full tells whether a demand goes past a bound. This process's own tokens have a
+// reserve.
+func (m *Memory) full(d demand) bool {
+	limit := func(n int) int {
+		if d.own {
+			return n + max(n/ownReserve, 1)
+		}
+		return n
 	}
-	full := func() bool {
-		return len(m.nodes)+total > limit || unsigned > 0 && m.unsigned+unsigned > unsignedLimit
+	for domain, n := range d.domains {
+		if m.domains[domain]+n > m.cfg.MaxPerDomain {
+			return true
+		}
 	}
+	return d.tasks > 0 && (len(m.nodes)+d.tasks > limit(m.cfg.MaxTasks) || m.bytes+d.bytes > limit(m.cfg.MaxBytes)) ||
+		d.unsigned > 0 && m.unsigned+d.unsigned > limit(m.cfg.MaxUnsigned)
+}
+
+// makeRoom drops quiet workflows until the new ones of the records fit.
+func (m *Memory) makeRoom(out []record, now time.Time) error {
+	need := m.demand(out)
 	// Two a time keep the store tidy at no cost; more only when it is full.
-	for n := 0; n < 2 || full(); n++ {
+	for n := 0; n < 2 || m.full(need); n++ {
 		oldest := m.quiet.Front()
 		if oldest == nil {
 			break
@@ -199,7 +262,7 @@ func (m *Memory) makeRoom(out []record, now time.Time) error {
 		}
 		m.drop(g)
 	}
-	if full() {
+	if m.full(need) {
 		return ErrFull
 	}
 	return nil
@@ -226,6 +289,10 @@ func (m *Memory) put(r *record, now time.Time) {
 	if !kept.Key.Signed {
 		m.unsigned++
 	}
+	if kept.shares() {
+		m.domains[kept.Domain]++
+	}
+	m.bytes += kept.bytes()
 	for _, e := range kept.Preds {
 		m.named[e.Task]++
 	}
@@ -285,6 +352,12 @@ func (m *Memory) drop(g *group) {
 		if !r.Key.Signed {
 			m.unsigned--
 		}
+		if r.shares() {
+			if m.domains[r.Domain]--; m.domains[r.Domain] == 0 {
+				delete(m.domains, r.Domain)
+			}
+		}
+		m.bytes -= r.bytes()
 		for _, e := range r.Preds {
 			if m.named[e.Task]--; m.named[e.Task] == 0 {
 				delete(m.named, e.Task)
@@ -325,7 +398,5 @@ func (m *memoryView) candidates(from *Node, e Edge, yield func(*record) bool) {
 		}
 	}
 }
-
-func (m *memoryView) anyOf(task id.UUID) bool { return m.tasks[task] != nil }
 
 func (m *memoryView) names(task id.UUID) bool { return m.named[task] > 0 }

@@ -123,6 +123,9 @@ func (r *modelRun) visit(i int) {
 		for k, edge := range e.Preds {
 			r.edge(n, k, edge)
 		}
+		if known != nil {
+			n.lowest = min(n.lowest, known.lowest)
+		}
 	}
 	if n.lowest < r.rules.MinLevel {
 		r.reasons[dag.ChainLevel] = true
@@ -138,14 +141,15 @@ func (r *modelRun) edge(n *modelNode, k int, edge dag.Edge) {
 	}
 	var could []*modelNode
 	named := false
+	unbound := dag.Edge{Task: edge.Task}
 	for _, o := range r.all() {
-		named = named || o.Key.Task == edge.Task
+		named = named || !n.Own && unbound.Means(&n.Node, &o.Node)
 		if edge.Means(&n.Node, &o.Node) {
 			could = append(could, o)
 		}
 	}
 	for i := range r.batch {
-		named = named || r.batch[i].Key.Task == edge.Task
+		named = named || !n.Own && r.batch[i].Digest != n.Digest && unbound.Means(&n.Node, &r.batch[i].Node)
 	}
 	switch {
 	case len(could) > 1 && n.Head:
