@@ -31,15 +31,18 @@ type answer struct {
 // verified: at once where it came as a header, at the end of the body where it came as a
 // trailer. It must be called by who reads the body.
 func AnswerOf(resp *http.Response) (*core.Received, bool) {
-	a, ok := resp.Body.(*answer)
-	if g, isGzip := resp.Body.(*gunzip); isGzip {
-		a, ok = g.answer, true
+	if resp.Request == nil {
+		return nil, false
 	}
+	a, ok := resp.Request.Context().Value(answerKey{}).(*answer)
 	if !ok || a.received == nil {
 		return nil, false
 	}
 	return a.received, true
 }
+
+// answerKey is where a response's request has the answer, since clients wrap bodies.
+type answerKey struct{}
 
 // begin takes the tokens out of the response and looks at an answer in the header.
 func (a *answer) begin() {

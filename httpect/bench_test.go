@@ -17,6 +17,8 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/core/dag"
+	"github.com/go-ect/ect/core/replay"
 	"github.com/go-ect/ect/ecttest"
 	"github.com/go-ect/ect/httpect"
 )
@@ -25,6 +27,19 @@ import (
 // takes every token once has to be given a new one for each request, and one signature
 // more in the loop would be most of what is measured.
 const minted = 256
+
+// roomy gives a service stores that no benchmark fills.
+func roomy(s *setup) {
+	tasks, err := dag.NewMemory(dag.MemoryConfig{MaxTasks: 1 << 24, MaxUnsigned: 1 << 24})
+	if err != nil {
+		panic(err)
+	}
+	claims, err := replay.NewMemory(replay.Config{MaxSigned: 1 << 22, MaxUnsigned: 1 << 22, MaxPerDomain: 1 << 22})
+	if err != nil {
+		panic(err)
+	}
+	s.options = append(s.options, core.WithTaskStore(tasks), core.WithReplayStore(claims))
+}
 
 // benchBody is what requests of the benchmarks carry.
 var benchBody = []byte(`{"amount":1}`)
@@ -150,20 +165,20 @@ func BenchmarkMiddleware(b *testing.B) {
 	b.Run("none", func(b *testing.B) { benchRoute(b, nil) })
 	b.Run("crypto", func(b *testing.B) { floor(b, "") })
 	b.Run("verify", func(b *testing.B) {
-		w := newWorld(b, verifyOnly)
+		w := newWorld(b, verifyOnly, roomy)
 		benchRoute(b, head(w), httpect.Middleware(w.service))
 	})
 	b.Run("crypto and sign", func(b *testing.B) { floor(b, strings.Repeat("x", 700)) })
 	b.Run("record", func(b *testing.B) {
-		w := newWorld(b)
+		w := newWorld(b, roomy)
 		benchRoute(b, head(w), httpect.Middleware(w.service))
 	})
 	b.Run("match", func(b *testing.B) {
-		w := newWorld(b)
+		w := newWorld(b, roomy)
 		benchRoute(b, func() string { return w.headOver(b, benchBody) }, httpect.Middleware(w.service))
 	})
 	b.Run("L1", func(b *testing.B) {
-		w := newWorld(b, acceptL1)
+		w := newWorld(b, acceptL1, roomy)
 		issuer, err := core.NewUnsignedIssuer(w.to.Identity)
 		if err != nil {
 			b.Fatal(err)
@@ -175,7 +190,7 @@ func BenchmarkMiddleware(b *testing.B) {
 		benchRoute(b, func() string { return w.from.Token(w.to.Identity).Unsigned(b) }, httpect.Middleware(s))
 	})
 	b.Run("optional", func(b *testing.B) {
-		w := newWorld(b)
+		w := newWorld(b, roomy)
 		benchRoute(b, nil, httpect.Middleware(w.service, httpect.WithMode(httpect.Optional)))
 	})
 }

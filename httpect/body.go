@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/go-ect/ect/core"
@@ -38,10 +39,12 @@ type body struct {
 	buf     []byte // read, not given out
 	start   int
 	err     error // what reading the source ended with, as judged
+	lost    bool  // drain took bytes that the reader was due
 
 	// mu guards what others want to know at any time.
 	mu     sync.Mutex
-	read   bool // the source was read
+	read   bool  // the source was read
+	count  int64 // bytes that came from it
 	sum    core.Hash
 	failed error // err, unless that is io.EOF
 }
@@ -66,6 +69,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	for {
 		ready := len(b.buf) - b.start
+		if b.lost && (b.err == nil || isEOF(b.err)) {
+			return 0, http.ErrBodyReadAfterClose
+		}
 		if b.err == nil {
 			ready -= b.hold
 		} else if !isEOF(b.err) {
@@ -96,6 +102,7 @@ func (b *body) direct(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.src.Read(p)
+	b.passed(n)
 	b.hash.Write(p[:n])
 	if err != nil {
 		b.end(err)
@@ -113,10 +120,25 @@ const maxEmptyReads = 100
 func (b *body) source(p []byte) (int, error) {
 	for range maxEmptyReads {
 		if n, err := b.src.Read(p); n > 0 || err != nil {
+			b.passed(n)
 			return n, err
 		}
 	}
 	return 0, io.ErrNoProgress
+}
+
+// passed counts what came from the source.
+func (b *body) passed(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count += int64(n)
+}
+
+// passedSoFar returns how many bytes came from the source.
+func (b *body) passedSoFar() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.count
 }
 
 // holdBack sets how many bytes wait for the end, before anything was read.
@@ -212,6 +234,7 @@ func (b *body) drain(limit int64, wait bool) {
 	for b.err == nil && limit >= 0 {
 		n, err := b.source(scratch[:min(int64(len(scratch)), limit+1)])
 		b.hash.Write(scratch[:n])
+		b.lost = b.lost || n > 0
 		limit -= int64(n)
 		if err != nil {
 			b.end(err)

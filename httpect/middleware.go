@@ -355,9 +355,10 @@ func (m *middleware) raise(x *exchange) *core.Error {
 	return nil
 }
 
-// contentOf returns the hash of a body that is known to be empty; absent otherwise.
+// contentOf returns the hash of a body that is known to be empty; absent otherwise. One
+// of no length may still have trailers, which come with its end.
 func contentOf(r *http.Request) core.Hash {
-	if r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 && r.Trailer == nil {
 		return emptyHash
 	}
 	return core.Hash{}
@@ -399,6 +400,18 @@ func method(r *http.Request) string {
 		return r.Method
 	}
 	return "_OTHER"
+}
+
+// discarded is how much of a request body net/http reads and drops over HTTP/1 when a
+// response begins before it was read.
+const discarded = 256 << 10
+
+// settle sees to the end of a bound body that net/http would drop unseen as soon as the
+// header goes out.
+func (x *exchange) settle() {
+	if x.body != nil && x.request.ContentLength-x.body.passedSoFar() < discarded {
+		x.drain(true)
+	}
 }
 
 // drain reads a body that is bound to a hash on, so that its end is seen. Where the

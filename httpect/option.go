@@ -45,6 +45,9 @@ const (
 	// DefaultHeaderBytes bounds the header section sent, names and values and four a
 	// line (profile 9.2).
 	DefaultHeaderBytes = 8 << 10
+	// DefaultTrailerBytes bounds the trailer section over HTTP/1.1, where Go's client, for
+	// one, refuses a longer one.
+	DefaultTrailerBytes = 4<<10 - 128
 	// HoldBack is how many bytes at the end of a body wait for it to be compared with
 	// the record: a body up to that size is read only after it was checked.
 	HoldBack = 4 << 10

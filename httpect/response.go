@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-ect/ect/core"
@@ -37,6 +38,8 @@ type response struct {
 	// trailer tells that a token was announced as a trailer, silent that none is to be.
 	trailer, silent bool
 	hijacked        bool
+	// duplex tells that the handler reads and writes at once over HTTP/1.
+	duplex bool
 	// failed tells that the peer cannot have got all that was written.
 	failed bool
 }
@@ -143,7 +146,7 @@ func (rw *response) replace(err *core.Error) {
 // sendHeader sends a response that was kept whole, its token in the header.
 func (rw *response) sendHeader(a *core.Answer) {
 	rw.send(func(h http.Header) {
-		if tokens := rw.fit(a, headerSize(h)); len(tokens) > 0 {
+		if tokens := rw.fit(a, headerSize(h), DefaultHeaderBytes); len(tokens) > 0 {
 			h[FieldName] = tokens
 		}
 	})
@@ -157,15 +160,32 @@ func (rw *response) sendTrailer(a *core.Answer) {
 		rw.unsent(a)
 		return
 	}
-	if tokens := rw.fit(a, 0); len(tokens) > 0 {
+	limit := DefaultHeaderBytes
+	if rw.x.request.ProtoMajor == 1 {
+		limit = DefaultTrailerBytes
+	}
+	if tokens := rw.fit(a, rw.trailerSize(), limit); len(tokens) > 0 {
 		h[FieldName] = tokens
 	}
 }
 
-// fit returns the tokens of an answer that a header section has room for, context left
-// out first (profile 9.2).
-func (rw *response) fit(a *core.Answer, size int) []string {
-	n := fitting(a.Tokens, size, DefaultHeaderBytes)
+// trailerSize returns the bytes of the trailers that the handler sends.
+func (rw *response) trailerSize() int {
+	own := http.Header{}
+	announced := strings.Join(rw.header["Trailer"], ",")
+	for name, values := range rw.w.Header() {
+		bare, prefixed := strings.CutPrefix(name, http.TrailerPrefix)
+		if prefixed || strings.Contains(strings.ToLower(announced), strings.ToLower(name)) {
+			own[bare] = values
+		}
+	}
+	return headerSize(own)
+}
+
+// fit returns the tokens of an answer that a section has room for, context left out
+// first (profile 9.2).
+func (rw *response) fit(a *core.Answer, size, limit int) []string {
+	n := fitting(a.Tokens, size, limit)
 	if n == 0 {
 		rw.unsent(a)
 	}
@@ -274,6 +294,12 @@ var errBufferUnsent = errors.New("httpect: the response could not be written")
 // was kept.
 func (rw *response) stream() error {
 	r := rw.x.request
+	if r.ProtoMajor == 1 && !rw.duplex {
+		rw.x.settle()
+	}
+	if bad := rw.x.differs(); bad != nil {
+		return bad // nothing is out yet: the response becomes a refusal
+	}
 	rw.trailer = !rw.silent && !rw.x.refused && rw.x.task != nil && rw.x.task.Answerable() && r.ProtoAtLeast(1, 1)
 	rw.streaming = true
 	rw.send(func(h http.Header) {
@@ -344,5 +370,7 @@ func (rw *response) SetWriteDeadline(t time.Time) error {
 
 // EnableFullDuplex is for http.ResponseController.
 func (rw *response) EnableFullDuplex() error {
-	return http.NewResponseController(rw.w).EnableFullDuplex()
+	err := http.NewResponseController(rw.w).EnableFullDuplex()
+	rw.duplex = rw.duplex || err == nil
+	return err
 }

@@ -5,6 +5,7 @@ package httpect
 
 import (
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // withoutFields returns a request that passes no token on.
 func withoutFields(req *http.Request) *http.Request {
-	if !carries(req.Header) && !carries(req.Trailer) {
+	if !carries(req.Header) && req.Trailer == nil {
 		return req
 	}
 	out := *req
@@ -156,6 +157,7 @@ func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, e
 		return resp, nil
 	}
 	a := &answer{t: t, d: d, to: to, sent: sent, resp: resp, ctx: ctx}
+	resp.Request = req.WithContext(context.WithValue(ctx, answerKey{}, a))
 	a.begin()
 	if decode && resp.ContentLength != 0 && strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		resp.Header.Del("Content-Encoding")
