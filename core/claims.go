@@ -269,12 +269,12 @@ func (p *claimParser) hash(why string) (h Hash, err error) {
 			return false
 		}
 		form = decodeCanonical(h.Sum[:], s)
-		return form == nil
+		h.Present = form == nil
+		return h.Present
 	})
 	if err == nil {
 		err = form
 	}
-	h.Present = err == nil
 	return h, err
 }
 

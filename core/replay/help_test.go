@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-ect/ect/core/replay"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-ect/ect/core/replay"
 )
 
 const start = 1_790_000_000 // Unix seconds, in 2026

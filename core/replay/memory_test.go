@@ -12,8 +12,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/go-ect/ect/core/replay"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-ect/ect/core/replay"
 )
 
 const (

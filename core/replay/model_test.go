@@ -10,8 +10,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/go-ect/ect/core/replay"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-ect/ect/core/replay"
 )
 
 // model is the store as one would write it down: a map, and a look at all of it.
