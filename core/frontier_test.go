@@ -190,8 +190,8 @@ func TestShapes(t *testing.T) {
 			x, bx := task.Branch(ctx)
 			taskStep(x, t, task, "x1")
 			other, _ := p.start(t)
-			taskStep(other, t, task, "m1")       //nolint:contextcheck // another task's context on purpose
-			taskStep(t.Context(), t, task, "m2") //nolint:contextcheck // that of no task on purpose
+			taskStep(other, t, task, "m1")
+			taskStep(t.Context(), t, task, "m2")
 			bx.Join()
 		}, shape{"x1": "head", "m1": "head", "m2": "m1", "task": "head+m2+x1"}},
 	} {
@@ -600,12 +600,12 @@ func TestBranchesConcurrentSafe(t *testing.T) {
 			wg.Go(func() {
 				b, on := all[n], on[n]
 				for k := range 3 {
-					//nolint:contextcheck // that of the branch
+
 					if _, err := task.Step(on, fmt.Sprint(n, "-", k), core.StepInput{}); err != nil {
 						t.Errorf("Step: %v", err)
 					}
 				}
-				//nolint:contextcheck // that of the branch
+
 				d, err := task.Dispatch(on, p.fromTo, core.DispatchInput{Action: fmt.Sprint(n, "-d")})
 				if err != nil {
 					t.Errorf("Dispatch: %v", err)

@@ -23,7 +23,7 @@ type publicKey interface {
 func (a Algorithm) fits(key crypto.PublicKey) bool {
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
-		if k == nil || k.X == nil || k.Y == nil {
+		if k == nil || k.X == nil || k.Y == nil { //nolint:staticcheck // only whether they are there: the key's own methods need them
 			return false
 		}
 		return a == ES256 && k.Curve == elliptic.P256() || a == ES384 && k.Curve == elliptic.P384()

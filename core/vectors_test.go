@@ -31,7 +31,7 @@ func readVector(t *testing.T, file string) vector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	v := vector{fields: map[string]string{}}
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {

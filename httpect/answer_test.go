@@ -43,8 +43,8 @@ func with(name, value string, next http.HandlerFunc) http.HandlerFunc {
 // flushes lets a handler write on after a flush.
 func flushes(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "begun ")           //nolint:errcheck // the client looks
-		http.NewResponseController(w).Flush() //nolint:errcheck // the client looks
+		io.WriteString(w, "begun ") //nolint:errcheck // the client looks
+		http.NewResponseController(w).Flush()
 		next(w, r)
 	}
 }
@@ -83,7 +83,7 @@ func TestAnswerPlace(t *testing.T) {
 		{name: "flushed", handler: flushes(writes(10)), want: "trailer"},
 		{name: "flushed and nothing more", handler: flushes(empty), want: "trailer"},
 		{name: "flushed at first", handler: func(w http.ResponseWriter, _ *http.Request) {
-			http.NewResponseController(w).Flush() //nolint:errcheck // the client looks
+			http.NewResponseController(w).Flush()
 		}, want: "trailer"},
 		{name: "HEAD", method: "HEAD", handler: writes(10), want: "header"},
 		{name: "HEAD over the buffer", method: "HEAD", handler: writes(100, 100), options: buffer(64), want: "header"},
@@ -93,7 +93,7 @@ func TestAnswerPlace(t *testing.T) {
 		{name: "304", handler: answers(304), want: "header"},
 		{name: "204 flushed", handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(204)
-			http.NewResponseController(w).Flush() //nolint:errcheck // the client looks
+			http.NewResponseController(w).Flush()
 		}, want: "header"},
 		{name: "204 with a body", handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(204)

@@ -263,7 +263,7 @@ func BenchmarkBody(b *testing.B) {
 	})
 	b.Run("hash", func(b *testing.B) {
 		w := newWorld(b)
-		run(b, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		run(b, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			h := sha256.New()
 			buf := make([]byte, 32<<10)
 			for {

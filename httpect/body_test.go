@@ -51,7 +51,7 @@ func TestBodyBound(t *testing.T) {
 						if err != nil || !bytes.Equal(got, body) {
 							t.Errorf("ReadAll = %d bytes, %v; want %d", len(got), err, size)
 						}
-						if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // as io.Reader has it
+						if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 							t.Errorf("Read at the end = %d, %v; want EOF", n, err)
 						}
 						if st := task.BodyState(); st != core.BodyBound {

@@ -94,7 +94,7 @@ func TestFullDuplex(t *testing.T) {
 			in := bufio.NewScanner(r.Body)
 			for in.Scan() {
 				io.WriteString(rw, in.Text()+"\n") //nolint:errcheck // the client looks
-				c.Flush()                          //nolint:errcheck // the client looks
+				c.Flush()
 			}
 		})))
 		pr, pw := io.Pipe()

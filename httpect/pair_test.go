@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/go-ect/ect/core"
@@ -121,24 +120,6 @@ func onlyPred(t testing.TB, c core.Claims, want core.UUID, what string) {
 	if len(c.Pred) != 1 || c.Pred[0] != want {
 		t.Errorf("pred = %v, want %s, %v", c.Pred, what, want)
 	}
-}
-
-// tap keeps what passes to the network.
-type tap struct {
-	http.RoundTripper
-	mu       sync.Mutex
-	requests []*http.Request
-	// trailers are as they were once the request was sent.
-	trailers []http.Header
-}
-
-func (p *tap) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := p.RoundTripper.RoundTrip(req)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.requests = append(p.requests, req)
-	p.trailers = append(p.trailers, req.Trailer.Clone())
-	return resp, err
 }
 
 // tokensIn returns the token lines of a header, whatever case their name has.

@@ -43,7 +43,7 @@ func impostor(t *testing.T, body []byte, craft func(dispatch string) (header, tr
 		}
 		w.Write(body) //nolint:errcheck // the client looks
 		if trailer != nil {
-			http.NewResponseController(w).Flush() //nolint:errcheck // the client looks
+			http.NewResponseController(w).Flush()
 			w.Header()[httpect.FieldName] = trailer
 		}
 	})
@@ -340,8 +340,7 @@ func TestAnswerOfWrapped(t *testing.T) {
 // tampering returns a proxy to a site, and lets the pair call it in the site's place.
 func tampering(t *testing.T, s **site, proto string, change func(*httputil.ReverseProxy)) func(*calls) {
 	t.Helper()
-	var proxy *site
-	proxy = serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy := serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target, err := url.Parse((*s).URL)
 		if err != nil {
 			t.Error(err)

@@ -70,11 +70,11 @@ func TestBidirectional(t *testing.T) {
 		p := newPair(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := http.NewResponseController(w)
 			c.EnableFullDuplex() //nolint:errcheck // HTTP/2 always is
-			c.Flush()            //nolint:errcheck // the client looks
+			c.Flush()
 			in := bufio.NewScanner(r.Body)
 			for in.Scan() {
 				io.WriteString(w, in.Text()+"\n") //nolint:errcheck // the client looks
-				c.Flush()                         //nolint:errcheck // the client looks
+				c.Flush()
 			}
 		}), over(proto))
 		ctx, task := p.start(t)
@@ -315,8 +315,8 @@ func TestNoLeaks(t *testing.T) {
 	const endpoint = "http://peer.example"
 	forever := func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
-			io.WriteString(w, "more and more\n")  //nolint:errcheck // until the client is gone
-			http.NewResponseController(w).Flush() //nolint:errcheck // until the client is gone
+			io.WriteString(w, "more and more\n") //nolint:errcheck // until the client is gone
+			http.NewResponseController(w).Flush()
 		}
 	}
 	silent := flushes(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -347,8 +347,8 @@ func TestNoLeaks(t *testing.T) {
 					tells:  []core.Audience{{ID: w.to.Identity, Endpoints: []string{endpoint}, Tokens: true, Hashes: true, Answer: c.policy}},
 				}, newSeen())
 				l := &listener{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: httpect.Middleware(w.service)(c.handler)} //nolint:gosec // no stranger comes here
-				go srv.Serve(l)                                                        //nolint:errcheck // ends with Close
+				srv := &http.Server{Handler: httpect.Middleware(w.service)(c.handler)}
+				go srv.Serve(l) //nolint:errcheck // ends with Close
 				base := &http.Transport{DialContext: l.dial}
 				client := &http.Client{Transport: newTransport(t, caller, base)}
 				ctx, _ := startTask(t, caller)

@@ -128,7 +128,7 @@ func TestUnknownHost(t *testing.T) {
 // TestKnownHost: a host that gets tokens gets ours alone.
 func TestKnownHost(t *testing.T) {
 	protos(t, func(t *testing.T, proto string) {
-		p := newPair(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := newPair(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body) //nolint:errcheck // the trailer counts
 			if got := tokensIn(r.Header); len(got) != 1 || strings.Contains(got[0], "b.c") || strings.Contains(got[0], ":") {
 				t.Errorf("%d tokens and receipts came, want the dispatch", len(got))

@@ -121,13 +121,17 @@ func BenchmarkClaim(b *testing.B) {
 		}
 		begin := time.Now()
 		for range million {
-			claim(s.next())
+			if claim(s.next())[0] != fresh {
+				b.Fatal("a new claim is not fresh")
+			}
 		}
 		filling := time.Since(begin)
 		each := float64(heap()-before) / million
 		b.ReportAllocs()
 		for b.Loop() {
-			claim(s.next())
+			if claim(s.next())[0] != fresh {
+				b.Fatal("a new claim is not fresh")
+			}
 		}
 		b.ReportMetric(each, "bytes/entry")
 		b.ReportMetric(float64(filling.Nanoseconds())/million, "ns/filling")

@@ -34,7 +34,7 @@ func TestLivesThroughItsLastSecond(t *testing.T) {
 				}
 				c.set(end)
 				wantClaim(t, m, true, outcomes(same), until(signed(1), end))
-				wantClaim(t, m, false, outcomes(conflict), until(digest(signed(1), 9), end))
+				wantClaim(t, m, false, outcomes(conflict), until(another(signed(1)), end))
 				wantLen(t, m, 1, 1)
 				c.set(end + 1)
 				wantLen(t, m, 0, 0)
@@ -42,7 +42,7 @@ func TestLivesThroughItsLastSecond(t *testing.T) {
 					t.Fatalf("Claim after its end: %v, want ErrExpired", err)
 				}
 				if end+1 <= start+1<<32-2 {
-					wantClaim(t, m, true, outcomes(fresh), until(digest(signed(1), 9), end+1))
+					wantClaim(t, m, true, outcomes(fresh), until(another(signed(1)), end+1))
 				}
 			})
 		}

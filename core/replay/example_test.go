@@ -27,14 +27,14 @@ func ExampleMemory() {
 	}
 	for range 2 {
 		outcomes, err := store.Claim(ctx, []replay.Claim{claim}, true)
-		fmt.Println(outcomes, err)
+		fmt.Println(outcomes[0], err)
 	}
 	// Another token with the same issuer and task id.
 	claim.Digest = replay.Digest{0x77}
 	outcomes, err := store.Claim(ctx, []replay.Claim{claim}, true)
-	fmt.Println(outcomes, err)
+	fmt.Println(outcomes[0], err)
 	// Output:
-	// [fresh] <nil>
-	// [same] <nil>
-	// [conflict] <nil>
+	// fresh <nil>
+	// same <nil>
+	// conflict <nil>
 }

@@ -58,7 +58,7 @@ func unsigned(n uint64) replay.Claim {
 
 func in(c replay.Claim, domain string) replay.Claim     { c.Domain = domain; return c }
 func until(c replay.Claim, notAfter int64) replay.Claim { c.NotAfter = notAfter; return c }
-func digest(c replay.Claim, b byte) replay.Claim        { c.Digest = replay.Digest{b}; return c }
+func another(c replay.Claim) replay.Claim               { c.Digest = replay.Digest{9}; return c }
 
 func taskID(n uint64) (id [16]byte) {
 	binary.BigEndian.PutUint64(id[8:], n)

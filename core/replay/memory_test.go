@@ -68,19 +68,19 @@ func TestClaimOutcomes(t *testing.T) {
 		{"fresh", nil, []replay.Claim{a}, false, outcomes(fresh), 1},
 		{"same once", []replay.Claim{a}, []replay.Claim{a}, true, outcomes(same), 1},
 		{"same", []replay.Claim{a}, []replay.Claim{a}, false, outcomes(same), 1},
-		{"conflict once", []replay.Claim{a}, []replay.Claim{digest(a, 9)}, true, outcomes(conflict), 1},
-		{"conflict", []replay.Claim{a}, []replay.Claim{digest(a, 9)}, false, outcomes(conflict), 1},
+		{"conflict once", []replay.Claim{a}, []replay.Claim{another(a)}, true, outcomes(conflict), 1},
+		{"conflict", []replay.Claim{a}, []replay.Claim{another(a)}, false, outcomes(conflict), 1},
 		{"fresh and same once", []replay.Claim{a}, []replay.Claim{b, a}, true, outcomes(fresh, same), 1},
 		{"fresh and same", []replay.Claim{a}, []replay.Claim{b, a}, false, outcomes(fresh, same), 2},
-		{"fresh and conflict once", []replay.Claim{a}, []replay.Claim{b, digest(a, 9)}, true, outcomes(fresh, conflict), 1},
-		{"fresh and conflict", []replay.Claim{a}, []replay.Claim{digest(a, 9), b}, false, outcomes(conflict, fresh), 1},
+		{"fresh and conflict once", []replay.Claim{a}, []replay.Claim{b, another(a)}, true, outcomes(fresh, conflict), 1},
+		{"fresh and conflict", []replay.Claim{a}, []replay.Claim{another(a), b}, false, outcomes(conflict, fresh), 1},
 		{"twice once", nil, []replay.Claim{a, b, a}, true, outcomes(fresh, fresh, fresh), 2},
 		{"twice", nil, []replay.Claim{a, a}, false, outcomes(fresh, fresh), 1},
 		{"twice the same once", []replay.Claim{a}, []replay.Claim{a, b, a}, true, outcomes(same, fresh, same), 1},
 		{"twice the same", []replay.Claim{a}, []replay.Claim{a, b, a}, false, outcomes(same, fresh, same), 2},
-		{"twice with another digest", nil, []replay.Claim{a, digest(a, 9), a}, false, outcomes(fresh, conflict, fresh), 0},
-		{"held and another digest", []replay.Claim{a}, []replay.Claim{a, digest(a, 9)}, false, outcomes(same, conflict), 1},
-		{"another digest and held", []replay.Claim{a}, []replay.Claim{digest(a, 9), a}, false, outcomes(conflict, conflict), 1},
+		{"twice with another digest", nil, []replay.Claim{a, another(a), a}, false, outcomes(fresh, conflict, fresh), 0},
+		{"held and another digest", []replay.Claim{a}, []replay.Claim{a, another(a)}, false, outcomes(same, conflict), 1},
+		{"another digest and held", []replay.Claim{a}, []replay.Claim{another(a), a}, false, outcomes(conflict, conflict), 1},
 		{"classes", []replay.Claim{c}, []replay.Claim{a, c, b}, false, outcomes(fresh, same, fresh), 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestClaimKeepsNothingWhenRefused(t *testing.T) {
 	}
 	for place := range batch {
 		broken := append([]replay.Claim(nil), batch...)
-		broken[place] = digest(signed(100), 9)
+		broken[place] = another(signed(100))
 		got := mustClaim(t, m, false, broken...)
 		for i, o := range got {
 			if want := map[bool]replay.Outcome{true: conflict, false: fresh}[i == place]; o != want {
@@ -124,9 +124,9 @@ func TestClaimKeepsNothingWhenRefused(t *testing.T) {
 
 func TestCaps(t *testing.T) {
 	config := replay.Config{MaxSigned: 6, MaxUnsigned: 3, MaxPerDomain: 4}
-	numbers := func(make func(uint64) replay.Claim, from, to uint64) (batch []replay.Claim) {
+	numbers := func(mint func(uint64) replay.Claim, from, to uint64) (batch []replay.Claim) {
 		for n := from; n < to; n++ {
-			batch = append(batch, make(n))
+			batch = append(batch, mint(n))
 		}
 		return batch
 	}
@@ -180,7 +180,7 @@ func TestCaps(t *testing.T) {
 				// refusal for replay is not hidden by a full store.
 				wantClaim(t, m, true, outcomes(same), tt.make(0))
 				wantClaim(t, m, false, outcomes(same, same), tt.make(0), tt.make(1))
-				wantClaim(t, m, false, outcomes(conflict, fresh), digest(tt.make(0), 9), tt.make(tt.limit))
+				wantClaim(t, m, false, outcomes(conflict, fresh), another(tt.make(0)), tt.make(tt.limit))
 				full(tt.make(0), tt.make(tt.limit))
 				// Room for one is room for one.
 				if err := m.Release(t.Context(), []replay.Claim{tt.make(0)}); err != nil {
@@ -254,12 +254,12 @@ func TestRelease(t *testing.T) {
 	release()
 	release(signed(1))
 	mustClaim(t, m, true, signed(1), signed(2), unsigned(3))
-	release(digest(signed(1), 9), signed(7))
+	release(another(signed(1)), signed(7))
 	wantLen(t, m, 2, 1)
 	wantClaim(t, m, true, outcomes(same), signed(1))
-	release(digest(signed(2), 9), signed(1), signed(1), unsigned(3))
+	release(another(signed(2)), signed(1), signed(1), unsigned(3))
 	wantLen(t, m, 1, 0)
-	wantClaim(t, m, true, outcomes(fresh), digest(signed(1), 9))
+	wantClaim(t, m, true, outcomes(fresh), another(signed(1)))
 	wantClaim(t, m, true, outcomes(same), signed(2))
 	// Release looks at key and digest only: not at the time, class or domain told.
 	release(replay.Claim{Key: signed(2).Key, Digest: signed(2).Digest})

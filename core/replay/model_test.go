@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -91,10 +92,7 @@ func (m *model) claim(batch []replay.Claim, once bool) ([]replay.Outcome, error)
 	if refused {
 		return got, nil
 	}
-	before := make(map[replay.Key]replay.Claim)
-	for k, c := range m.claims {
-		before[k] = c
-	}
+	before := maps.Clone(m.claims)
 	for _, c := range batch {
 		held, ok := m.claims[c.Key]
 		if !ok {

@@ -244,7 +244,7 @@ func start(t *testing.T, trust, audience string) (url string, stop func() error)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, []string{"-serve", "127.0.0.1:0", "-trust", trust, "-audience", audience}, w, io.Discard)
-		w.Close() //nolint:errcheck // closing a pipe does not fail
+		w.Close()
 	}()
 	line := make([]byte, 256)
 	n, err := r.Read(line)
