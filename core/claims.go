@@ -84,8 +84,9 @@ func (formError) Error() string { return "a base64url text is not canonical" }
 
 // parse reads the payload once. An error means that the form is broken; what is
 // wrong with well-formed claims is noted in c.fault.
-func (c *claimSet) parse(payload string) error {
-	p := claimParser{claimSet: c, sc: jsonscan.New(payload), payload: payload}
+func (c *claimSet) parse(sc *jsonscan.Scanner, payload string) error {
+	sc.Reset(payload)
+	p := claimParser{claimSet: c, sc: sc, payload: payload}
 	if p.sc.Kind() != jsonscan.Object {
 		return jsonscan.ErrSyntax
 	}

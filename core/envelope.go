@@ -70,7 +70,7 @@ func split(values []string, limits Limits) ([]string, *Error) {
 
 // open detects the level class of a text and reads its parts, their form checked and
 // nothing else (profile 2.5 to 2.7). A text with a dot is never looked at as L1.
-func open(text string, limits Limits) (*token, *Error) {
+func open(text string, limits Limits, sc *jsonscan.Scanner) (*token, *Error) {
 	switch {
 	case len(text) > limits.TokenBytes:
 		return nil, refuse(CodeTooLarge, "a token is longer than allowed")
@@ -96,7 +96,7 @@ func open(text string, limits Limits) (*token, *Error) {
 		}
 		head, err := decodeText(text[:dot])
 		if err == nil {
-			err = t.header.parse(head)
+			err = t.header.parse(sc, head)
 		}
 		if err != nil {
 			return nil, NewError(CodeMalformed, err)
@@ -104,7 +104,7 @@ func open(text string, limits Limits) (*token, *Error) {
 	}
 	var err error
 	if t.payload, err = decodeText(payload); err == nil {
-		err = t.claims.parse(t.payload)
+		err = t.claims.parse(sc, t.payload)
 	}
 	if err != nil {
 		return nil, NewError(CodeMalformed, err)
@@ -117,7 +117,14 @@ func open(text string, limits Limits) (*token, *Error) {
 	return t, nil
 }
 
-func digestOf(s string) Digest { return sha256.Sum256([]byte(s)) }
+// digestOf hashes a text, on the stack where it is as long as most tokens are.
+func digestOf(s string) Digest {
+	var small [2048]byte
+	if len(s) <= len(small) {
+		return sha256.Sum256(small[:copy(small[:], s)])
+	}
+	return sha256.Sum256([]byte(s))
+}
 
 // decodeText decodes a part of a token, on the stack where it is as small as most are.
 func decodeText(s string) (string, error) {
@@ -149,8 +156,8 @@ func (t *token) openSignature(s string) error {
 
 // parse reads a JOSE header. An error means its form is broken; a well-formed header
 // that breaks a rule of profile 2.2 or 2.3 is noted.
-func (h *header) parse(text string) error {
-	sc := jsonscan.New(text)
+func (h *header) parse(sc *jsonscan.Scanner, text string) error {
+	sc.Reset(text)
 	if sc.Kind() != jsonscan.Object {
 		return jsonscan.ErrSyntax
 	}
@@ -288,7 +295,7 @@ func ParseWithoutVerification(text string) (*Unverified, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, bad := open(strings.Trim(text, " \t"), limits)
+	t, bad := open(strings.Trim(text, " \t"), limits, new(jsonscan.Scanner))
 	if bad != nil {
 		return nil, bad
 	}

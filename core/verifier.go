@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-ect/ect/core/dag"
 	"github.com/go-ect/ect/core/replay"
+	"github.com/go-ect/ect/internal/jsonscan"
 )
 
 // noticeAction is the `exec_act` of a notice (profile 8.5).
@@ -180,7 +181,7 @@ func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) 
 		}
 	}
 	for i, text := range texts {
-		t, bad := open(text, v.policy.Limits)
+		t, bad := open(text, v.policy.Limits, &m.scanner)
 		if bad != nil {
 			return nil, bad
 		}
@@ -202,11 +203,12 @@ var steps = [...]func(*message, context.Context) *Error{
 
 // message is one message on its way through the steps of profile 4.
 type message struct {
-	v      *Verifier
-	now    time.Time
-	p      Presented
-	tokens []received
-	nodes  []dag.Node
+	v       *Verifier
+	now     time.Time
+	p       Presented
+	scanner jsonscan.Scanner
+	tokens  []received
+	nodes   []dag.Node
 	// batch holds the heads and the context that was carried; at says which token each
 	// entry is.
 	batch  []dag.Entry

@@ -285,3 +285,61 @@ func TestHandlerStillReads(t *testing.T) {
 		t.Error("inp_hash of a body that was not read to its end")
 	}
 }
+
+// TestFullDuplexBound: over HTTP/1.1 too, a handler that asked for it answers before a
+// bound body was sent, and what differs is still seen.
+func TestFullDuplexBound(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		for name, sent := range map[string]string{"good": "recorded", "bad": "another"} {
+			w := newWorld(t)
+			s := serve(t, proto, httpect.Middleware(w.service)(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				c := http.NewResponseController(rw)
+				if err := c.EnableFullDuplex(); err != nil && proto == http1 {
+					t.Errorf("EnableFullDuplex: %v", err)
+				}
+				flushes(empty)(rw, r)
+				io.Copy(rw, r.Body) //nolint:errcheck // the client looks
+			})))
+			pr, pw := io.Pipe()
+			ctx, cancel := context.WithTimeout(t.Context(), patience/4)
+			defer cancel()
+			resp, err := s.client.Do(newRequest(t, "POST", s.URL, pr, w.headOver(t, []byte("recorded"))).WithContext(ctx))
+			if err != nil {
+				t.Fatalf("Do: %v: the answer waits for the body", err)
+			}
+			if _, err := io.ReadFull(resp.Body, make([]byte, len("begun "))); err != nil {
+				t.Fatalf("ReadFull: %v", err)
+			}
+			io.WriteString(pw, sent) //nolint:errcheck // the answer counts
+			pw.Close()
+			r, err := readReply(resp, nil)
+			if err != nil || (r.err != nil) != (name == "bad") {
+				t.Errorf("%s: %v, %v", name, r, err)
+			}
+			if name == "good" {
+				if c := w.answer(t, r).Claims(); c.InpHash != hashOf([]byte(sent)) {
+					t.Errorf("inp_hash = %v", c.InpHash)
+				}
+			}
+		}
+	})
+}
+
+// TestHeadLength: a handler's response to HEAD has the fields that it has without the
+// middleware.
+func TestHeadLength(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		for name, h := range map[string]http.HandlerFunc{
+			"its own": with("Content-Length", "1000", empty), "nothing": empty,
+		} {
+			w := newWorld(t)
+			got := serve(t, proto, httpect.Middleware(w.service)(h)).send(t, "HEAD", "/", nil, w.head(t))
+			bare := serve(t, proto, h).send(t, "HEAD", "/", nil)
+			for _, field := range []string{"Content-Length", "Content-Type"} {
+				if got.Header.Get(field) != bare.Header.Get(field) {
+					t.Errorf("%s: %s = %q, %q without the middleware", name, field, got.Header.Get(field), bare.Header.Get(field))
+				}
+			}
+		}
+	})
+}

@@ -55,9 +55,9 @@ func (e Edge) Means(from, to *Node) bool {
 type view interface {
 	byKey(Key) *record
 	byDigest(id.UUID, id.Short) *record
-	// candidates calls yield for tokens that an edge of from could mean, until it
-	// returns false.
-	candidates(from *Node, e Edge, yield func(*record) bool)
+	// candidates returns what an edge of from could mean: nothing, one token, or two of
+	// several, which is as many as it takes to be ambiguous.
+	candidates(from *Node, e Edge) (first, second *record)
 	// names tells whether some token names the task id as a predecessor.
 	names(id.UUID) bool
 }
@@ -186,15 +186,10 @@ func (j *judge) edges(i int) error {
 
 // resolve finds the one token that an edge of entry i means, or the reason why there
 // is none. One that came in the same batch is judged first.
-func (j *judge) resolve(i int, edge Edge) (found *record, reason Reason, err error) {
+func (j *judge) resolve(i int, edge Edge) (*record, Reason, error) {
 	from := &j.batch[i].Node
-	ambiguous := false
-	offer := func(r *record) bool {
-		ambiguous = ambiguous || found != nil && found.Digest != r.Digest
-		found = r
-		return !ambiguous
-	}
-	j.view.candidates(from, edge, offer)
+	found, second := j.view.candidates(from, edge)
+	ambiguous := second != nil
 	for o := range j.batch {
 		if o == i || !edge.Means(from, &j.batch[o].Node) {
 			continue
@@ -202,7 +197,8 @@ func (j *judge) resolve(i int, edge Edge) (found *record, reason Reason, err err
 		if err := j.visit(o); err != nil {
 			return nil, 0, err
 		}
-		offer(&j.out[o])
+		ambiguous = ambiguous || found != nil && found.Digest != j.out[o].Digest
+		found = &j.out[o]
 	}
 	switch {
 	case ambiguous:
@@ -218,18 +214,15 @@ func (j *judge) resolve(i int, edge Edge) (found *record, reason Reason, err err
 // named tells whether a task id is borne by a token, known or in the batch, that from
 // could mean if it did not say by digest which one it means: an unsigned token, which
 // anybody can make, is not held against a signed one.
-func (j *judge) named(from *Node, task id.UUID) (found bool) {
+func (j *judge) named(from *Node, task id.UUID) bool {
 	edge := Edge{Task: task}
 	for o := range j.batch {
 		if n := &j.batch[o].Node; n != from && edge.Means(from, n) {
 			return true
 		}
 	}
-	j.view.candidates(from, edge, func(*record) bool {
-		found = true
-		return false
-	})
-	return found
+	known, _ := j.view.candidates(from, edge)
+	return known != nil
 }
 
 // leaves asks the policy again for the edges of a known token that leave the workflow.
@@ -315,17 +308,13 @@ func (j *judge) acyclic(i int) error {
 }
 
 // since returns the one token that an edge which led nowhere could mean by now.
-func (j *judge) since(from *record, e Edge) (found *record) {
-	several := false
-	offer := func(r *record) bool {
-		several = several || found != nil && found.Digest != r.Digest
-		found = r
-		return !several
-	}
-	j.view.candidates(&from.Node, e, offer)
+func (j *judge) since(from *record, e Edge) *record {
+	found, second := j.view.candidates(&from.Node, e)
+	several := second != nil
 	for o := range j.out {
 		if e.Means(&from.Node, &j.out[o].Node) {
-			offer(&j.out[o])
+			several = several || found != nil && found.Digest != j.out[o].Digest
+			found = &j.out[o]
 		}
 	}
 	if several {

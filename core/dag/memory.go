@@ -373,30 +373,20 @@ func (m *memoryView) byKey(k Key) *record { return m.nodes[k] }
 
 func (m *memoryView) byDigest(task id.UUID, d id.Short) *record { return m.digests[edgeKey{task, d}] }
 
-func (m *memoryView) candidates(from *Node, e Edge, yield func(*record) bool) {
+func (m *memoryView) candidates(from *Node, e Edge) (first, second *record) {
 	if e.Bound {
-		if r := m.byDigest(e.Task, e.Digest); r != nil {
-			yield(r)
-		}
-		return
+		return m.byDigest(e.Task, e.Digest), nil
 	}
 	t := m.tasks[e.Task]
 	if t == nil {
-		return
+		return nil, nil
 	}
-	for _, r := range t.signed {
-		if !yield(r) {
-			return
-		}
+	two := [2]*record{}
+	n := copy(two[:], t.signed)
+	if !from.Key.Signed {
+		copy(two[n:], t.unsigned)
 	}
-	if from.Key.Signed {
-		return
-	}
-	for _, r := range t.unsigned {
-		if !yield(r) {
-			return
-		}
-	}
+	return two[0], two[1]
 }
 
 func (m *memoryView) names(task id.UUID) bool { return m.named[task] > 0 }

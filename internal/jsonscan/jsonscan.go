@@ -48,7 +48,8 @@ const (
 	Null
 )
 
-// Scanner reads one JSON text. Make one with [New]. It is not safe for concurrent use.
+// Scanner reads one JSON text at a time. Make one with [New], or [Scanner.Reset] a zero
+// one. It is not safe for concurrent use.
 type Scanner struct {
 	s     string
 	i     int
@@ -61,9 +62,15 @@ type Scanner struct {
 
 // New returns a scanner over s.
 func New(s string) *Scanner {
-	sc := &Scanner{s: s}
-	sc.names = sc.first[:0]
+	sc := new(Scanner)
+	sc.Reset(s)
 	return sc
+}
+
+// Reset makes the scanner read another text from its beginning.
+func (sc *Scanner) Reset(s string) {
+	*sc = Scanner{s: s}
+	sc.names = sc.first[:0]
 }
 
 // Kind tells what value stands next, white space before it skipped.
