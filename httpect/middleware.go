@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/go-chi/chi/v5"
 
@@ -170,95 +169,6 @@ func (x *exchange) start(r *http.Request) *core.Error {
 	return nil
 }
 
-// wrapBody lets the body be hashed as the handler reads it, and compared if it is bound.
-func (x *exchange) wrapBody(r *http.Request) {
-	want := x.want()
-	if x.known.Present {
-		if want.Present {
-			x.setBodyState(core.BodyBound) // compared before the claim
-		}
-		return
-	}
-	if x.task == nil && !want.Present && r.Trailer == nil {
-		return
-	}
-	hold := 0
-	if want.Present {
-		x.setBodyState(core.BodyPending)
-		if x.mode != Observe {
-			hold = HoldBack
-		}
-	}
-	trailer := x.wrapTrailer(r)
-	x.body = newBody(r.Body, hold, func(sum core.Hash) error {
-		trailer()
-		switch {
-		case !want.Present:
-			return nil
-		case sum != want:
-			bad := errBodyDiffers()
-			x.m.service.BodyDiffered(r.Context(), bad)
-			if x.mode == Observe {
-				x.setBodyState(core.BodyNotBound)
-				return nil
-			}
-			return bad
-		}
-		x.setBodyState(core.BodyBound)
-		return nil
-	})
-	x.body.closed, x.body.onClose = trailer, x.m.drain
-	x.request.Body = x.body
-}
-
-// wrapTrailer gives the handler a trailer section of its own, as tokens in a request's
-// trailer are ignored and not passed on. It returns what copies the other fields over
-// once they came.
-func (x *exchange) wrapTrailer(r *http.Request) func() {
-	if r.Trailer == nil {
-		return func() {}
-	}
-	own := maps.Clone(r.Trailer)
-	strip(own)
-	x.request.Trailer = own
-	var mu sync.Mutex // a body may be closed while it is read
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		maps.Copy(own, r.Trailer)
-		strip(own)
-	}
-}
-
-// differs says why the body is not the one recorded, once that is known.
-func (x *exchange) differs() *core.Error {
-	if x.body == nil {
-		return nil
-	}
-	if bad, ok := errors.AsType[*core.Error](x.body.failure()); ok {
-		return bad
-	}
-	return nil
-}
-
-// want is the hash that the body must have, absent if it is not bound to one.
-func (x *exchange) want() core.Hash {
-	if !x.m.match || x.received == nil {
-		return core.Hash{}
-	}
-	s, ok := x.received.Sender()
-	if !ok {
-		return core.Hash{}
-	}
-	return s.Claims().OutHash
-}
-
-func (x *exchange) setBodyState(s core.BodyState) {
-	if x.task != nil {
-		x.task.SetBodyState(s)
-	}
-}
-
 // release gives the claims back: no handler saw the request. The request's own context
 // may be done already.
 func (x *exchange) release(ctx context.Context) error {
@@ -277,91 +187,6 @@ func (x *exchange) releaseIfRefused() bool {
 		x.m.service.Rejected(x.request.Context(), core.NewError(core.CodeUnavailable, err))
 	}
 	return true
-}
-
-// serveInner raises the requirements on a request that was verified further out.
-func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next http.Handler, x *exchange) {
-	ctx := r.Context()
-	bad := m.enforce(ctx, x)
-	if bad == nil {
-		if bad = m.raise(x); bad != nil {
-			m.service.Rejected(ctx, bad)
-		}
-	}
-	if bad == nil || m.mode == Observe {
-		next.ServeHTTP(w, r)
-		return
-	}
-	x.refused = true
-	m.writeProblem(w, r, bad)
-}
-
-// enforce verifies and claims what was only observed further out.
-func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
-	if x.mode != Observe || m.mode == Observe {
-		return nil
-	}
-	x.setMode(m.mode)
-	if m.mode == Optional && !anyToken(x.values) {
-		return nil
-	}
-	r, err := m.service.Verifier().Verify(ctx, x.presented())
-	if err != nil {
-		return asError(err)
-	}
-	seen := x.received != nil
-	x.received = r
-	if !seen && x.task != nil {
-		// The task began as a root, since the same could not be verified a moment ago.
-		bad := core.NewError(core.CodeUnavailable, errors.New("the tokens verified at the second look alone"))
-		m.service.Rejected(ctx, bad)
-		return bad
-	}
-	if x.body == nil || !x.want().Present {
-		return nil
-	}
-	// Something in between may have read the body already.
-	if sum := x.body.content(); sum.Present && sum != x.want() {
-		bad := errBodyDiffers()
-		m.service.Rejected(ctx, bad)
-		return bad
-	}
-	x.body.holdBack(HoldBack)
-	return nil
-}
-
-// setMode changes how the body is judged, when nobody is reading it.
-func (x *exchange) setMode(mode Mode) {
-	if x.body != nil {
-		x.body.reading.Lock()
-		defer x.body.reading.Unlock()
-	}
-	x.mode = mode
-}
-
-// raise says what of this middleware's requirements a request does not meet.
-func (m *middleware) raise(x *exchange) *core.Error {
-	if x.received == nil {
-		if m.mode == Optional || x.mode == Observe { // observers were told already
-			return nil
-		}
-		return core.NewError(core.CodeRequired, errors.New("no token came"))
-	}
-	for _, h := range x.received.Heads() {
-		if h.Level() < m.minLevel {
-			return core.NewError(core.CodeLevel, errors.New("below the minimum level of the route"))
-		}
-	}
-	return nil
-}
-
-// contentOf returns the hash of a body that is known to be empty; absent otherwise. One
-// of no length may still have trailers, which come with its end.
-func contentOf(r *http.Request) core.Hash {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 && r.Trailer == nil {
-		return emptyHash
-	}
-	return core.Hash{}
 }
 
 // actionOf returns the action that a task which chose none has.
@@ -400,27 +225,4 @@ func method(r *http.Request) string {
 		return r.Method
 	}
 	return "_OTHER"
-}
-
-// discarded is how much of a request body net/http reads and drops over HTTP/1 when a
-// response begins before it was read.
-const discarded = 256 << 10
-
-// settle sees to the end of a bound body that net/http would drop unseen as soon as the
-// header goes out.
-func (x *exchange) settle() {
-	if x.body != nil && x.request.ContentLength-x.body.passedSoFar() < discarded {
-		x.drain(true)
-	}
-}
-
-// drain reads a body that is bound to a hash on, so that its end is seen. Where the
-// connection broke, the state stays pending and the outcome says that it was cancelled.
-// A client that waits to be asked for its body, and has been answered instead, will not
-// send it.
-func (x *exchange) drain(answered bool) {
-	if x.body == nil || !x.want().Present || answered && x.request.Header.Get("Expect") != "" && !x.body.begun() {
-		return
-	}
-	x.body.drain(x.m.drain, false)
 }

@@ -1,0 +1,271 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-ect/ect/core/dag"
+	"github.com/go-ect/ect/internal/jsonscan"
+)
+
+// steps is profile 4 after step 1, replay last.
+var steps = [...]func(*message, context.Context) *Error{
+	(*message).authenticate, (*message).assignRoles, (*message).checkHeads,
+	(*message).checkGraph, (*message).checkBody, (*message).claim,
+}
+
+// message is one message on its way through the steps of profile 4.
+type message struct {
+	v       *Verifier
+	now     time.Time
+	p       Presented
+	scanner jsonscan.Scanner
+	tokens  []received
+	nodes   []dag.Node
+	// batch holds the heads and the context that was carried; at says which token each
+	// entry is.
+	batch  []dag.Entry
+	at     []int
+	made   []*Verified
+	result *Received
+}
+
+// received is one token of a message.
+type received struct {
+	*token
+	key  BoundKey
+	role Role
+	// unbound is why no key could be bound; such a token may still be context.
+	unbound *Error
+	// copied tells that an equal token came before.
+	copied bool
+}
+
+// authenticate is steps 2 to 7 for every token, side by side where there are several.
+func (m *message) authenticate(ctx context.Context) *Error {
+	if len(m.tokens) == 1 {
+		return m.authenticateOne(ctx, &m.tokens[0])
+	}
+	faults := make([]*Error, len(m.tokens))
+	panics := make([]any, len(m.tokens))
+	var wg sync.WaitGroup
+	for i := range m.tokens {
+		wg.Go(func() {
+			// A binder's panic is the request's, which its server recovers, and not the process's.
+			defer func() { panics[i] = recover() }()
+			faults[i] = m.authenticateOne(ctx, &m.tokens[i])
+		})
+	}
+	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p) //nolint:forbidigo // not ours: raised again where it would have been with one token
+		}
+	}
+	var unavailable *Error
+	for _, f := range faults {
+		switch {
+		case f == nil:
+		case f.Code == CodeUnavailable:
+			unavailable = f
+		default:
+			return f
+		}
+	}
+	return unavailable
+}
+
+func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
+	pol := m.v.policy
+	if !r.signed {
+		return claimsFault(r.token, pol)
+	}
+	h := &r.header
+	if h.fault != 0 {
+		return refuse(h.fault, h.faultText)
+	}
+	if !pol.algorithms[h.algorithm] {
+		return refuse(CodeAlgorithm, "the algorithm is not on the allow-list")
+	}
+	if r.claims.issuer == "" {
+		return claimsFault(r.token, pol)
+	}
+	key, err := m.v.binder.Bind(ctx, &Unverified{r.token}, m.p.Evidence)
+	if err != nil {
+		bad, ok := errors.AsType[*Error](err)
+		switch {
+		case !ok:
+			return NewError(CodeUnavailable, err)
+		case bad.Code == CodeKeyUnknown:
+			r.unbound = bad
+			return nil
+		}
+		return bad
+	}
+	public, ok := key.Public.(publicKey)
+	if !ok || !h.algorithm.fits(key.Public) || key.Algorithm != 0 && !key.Algorithm.sameKey(h.algorithm) {
+		return refuse(CodeAlgorithm, "the algorithm does not fit the key")
+	}
+	r.key = key
+	if r.sigLen != h.algorithm.signatureLen() {
+		return refuse(CodeSignature, "the signature is not as long as the algorithm's")
+	}
+	if m.v.memory == nil || !m.v.memory.has(r.token, public) {
+		if !verifySignature(r.token, key.Public) {
+			return refuse(CodeSignature, "the signature does not verify")
+		}
+		if m.v.memory != nil {
+			m.v.memory.add(r.token, public)
+		}
+	}
+	if bad := claimsFault(r.token, pol); bad != nil {
+		return bad
+	}
+	if r.claims.issuer != key.Issuer {
+		return refuse(CodeIssuer, "iss is not what the key is bound to")
+	}
+	return nil
+}
+
+func claimsFault(t *token, pol *policy) *Error {
+	if why := t.claims.check(t.signed, pol.maxLifetime); why != "" {
+		return refuse(CodeClaims, why)
+	}
+	return nil
+}
+
+// assignRoles tells heads from context (profile 4.1). Edges count only if the token
+// they come from was verified; equal tokens count once.
+func (m *message) assignRoles(context.Context) *Error {
+	m.nodes = make([]dag.Node, len(m.tokens))
+	for i := range m.tokens {
+		m.nodes[i] = m.tokens[i].node()
+		for o := range i {
+			if m.tokens[o].digest == m.tokens[i].digest && m.tokens[o].signed == m.tokens[i].signed {
+				m.tokens[i].copied = true
+			}
+		}
+	}
+	heads := 0
+	for i := range m.tokens {
+		t := &m.tokens[i]
+		switch {
+		case t.copied:
+			continue
+		case t.unbound == nil && t.claims.Action == noticeAction:
+			t.role = Notice
+		case m.precedes(i):
+			t.role = Context
+		case t.unbound != nil:
+			return t.unbound
+		default:
+			if m.bears(i) {
+				return refuse(CodePredAmbiguous, "two heads bear one task id, and no successor could name both")
+			}
+			t.role = Head
+			heads++
+		}
+	}
+	if heads == 0 {
+		return refuse(CodeNoHead, "every token of the message comes before another")
+	}
+	return nil
+}
+
+// bears tells whether a head found so far has the task id of token i and another issuer
+// or level class. Of the same issuer and class it is equivocation, which the graph sees.
+func (m *message) bears(i int) bool {
+	for o := range i {
+		if m.tokens[o].role == Head && m.nodes[o].Key.Task == m.nodes[i].Key.Task && m.nodes[o].Key != m.nodes[i].Key {
+			return true
+		}
+	}
+	return false
+}
+
+// precedes tells whether a token of the same level class, or a signed one, comes after
+// token i.
+func (m *message) precedes(i int) bool {
+	for o := range m.tokens {
+		from := &m.tokens[o]
+		if o == i || from.copied || from.unbound != nil || from.claims.Action == noticeAction ||
+			!from.signed && m.tokens[i].signed {
+			continue
+		}
+		for _, e := range m.nodes[o].Preds {
+			if e.Means(&m.nodes[o], &m.nodes[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// node is what the graph knows of a token. A signed token's issuer is that of its key.
+func (r *received) node() dag.Node {
+	c := &r.claims
+	n := dag.Node{
+		Key:      dag.Key{Signed: r.signed, Issuer: c.issuer, Task: c.TaskID},
+		Digest:   r.digest,
+		Workflow: c.Workflow,
+		IssuedAt: c.IssuedAt.Unix(),
+		Level:    uint8(L1),
+		Preds:    make([]dag.Edge, len(c.Pred)),
+	}
+	if r.signed {
+		n.Level = uint8(L2)
+		if r.unbound == nil {
+			n.Key.Issuer = r.key.Issuer
+		}
+	}
+	for i, p := range c.Pred {
+		n.Preds[i].Task = p
+		if i < len(c.Ext.PredDigests) {
+			n.Preds[i].Bound, n.Preds[i].Digest = true, c.Ext.PredDigests[i]
+		}
+	}
+	return n
+}
+
+// checkHeads is steps 8 to 11 for heads and notices.
+func (m *message) checkHeads(context.Context) *Error {
+	for i := range m.tokens {
+		t := &m.tokens[i]
+		if t.role != Head && t.role != Notice {
+			continue
+		}
+		if bad := m.checkHead(t); bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+func (m *message) checkHead(t *received) *Error {
+	pol, c, now := m.v.policy, &t.claims, m.now.Truncate(time.Second)
+	if c.has&hasAud != 0 && !slices.Contains(c.Audience, pol.Audience) {
+		return refuse(CodeAudience, "aud does not name this verifier")
+	}
+	switch {
+	case now.After(c.Expiry.Add(pol.leeway)):
+		return refuse(CodeExpired, "exp has passed")
+	case now.After(c.IssuedAt.Add(pol.maxAge)):
+		return refuse(CodeTooOld, "iat is too long ago")
+	case c.IssuedAt.After(now.Add(pol.maxFuture)):
+		return refuse(CodeNotYetValid, "iat is in the future")
+	}
+	level := L1
+	if t.signed {
+		level = L2
+	}
+	if level < max(pol.MinLevel, m.p.MinLevel) {
+		return refuse(CodeLevel, "below the minimum level")
+	}
+	return nil
+}
