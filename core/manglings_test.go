@@ -216,11 +216,11 @@ func TestRememberedSignature(t *testing.T) {
 				}
 				wantAccepted(t, v, good)
 			}
+			if from.Algorithm != core.ES256 {
+				return // Ed25519 signatures end in zeros too seldom, and ES384 takes long
+			}
 			t.Run("that ends in zeros", func(t *testing.T) {
 				good, b := endsInZero(t, from, s.to.Identity)
-				if good == "" {
-					t.Skip("Ed25519 signatures end in zeros too seldom, and ES384 takes long")
-				}
 				wantAccepted(t, v, good)
 				h, p, _ := parts(t, good)
 				wantCode(t, v, core.CodeSignature, h+"."+p+"."+base64.RawURLEncoding.EncodeToString(b[:len(b)-1]))
@@ -232,9 +232,6 @@ func TestRememberedSignature(t *testing.T) {
 // endsInZero signs tokens until a signature ends in a zero byte.
 func endsInZero(t *testing.T, from *ecttest.Agent, to string) (string, []byte) {
 	t.Helper()
-	if from.Algorithm != core.ES256 {
-		return "", nil
-	}
 	tok := from.Token(to)
 	for {
 		in := tok.SigningInput(t)

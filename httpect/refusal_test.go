@@ -252,11 +252,11 @@ func TestModes(t *testing.T) {
 				reported(t, core.CodeReplayed)
 			})
 			for _, bad := range ecttest.BadTokens() {
+				token := bad.Mint(t, w.domain, w.from, w.to.Identity)
+				if !onWire(token) { // HTTP has no room for these bytes
+					continue
+				}
 				t.Run(bad.Name, func(t *testing.T) {
-					token := bad.Mint(t, w.domain, w.from, w.to.Identity)
-					if !onWire(token) {
-						t.Skip("HTTP has no room for these bytes")
-					}
 					r := send(t, token)
 					r.silentAbout(t, w, token)
 					reported(t, bad.Code)

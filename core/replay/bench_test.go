@@ -73,23 +73,6 @@ func filled(tb testing.TB, s *steady) (*replay.Memory, uint64, time.Duration) {
 	return m, heap() - before, took
 }
 
-func TestBytesPerEntry(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("takes a second and measures memory")
-	}
-	s := new(steady)
-	m, bytes, _ := filled(t, s)
-	live, _ := m.Len()
-	if live != million {
-		t.Fatalf("%d claims are live, want %d", live, million)
-	}
-	each := float64(bytes) / million
-	t.Logf("%.1f bytes an entry", each)
-	if each > 64 {
-		t.Errorf("an entry takes %.1f bytes, want 64 at most", each)
-	}
-}
-
 func BenchmarkClaim(b *testing.B) {
 	// The floor: what one would write first, a map under a mutex. A ring of keys takes
 	// the place of expiry, so that both hold a million.

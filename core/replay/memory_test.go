@@ -311,28 +311,6 @@ func TestClaimDoesNotChangeTheBatch(t *testing.T) {
 	}
 }
 
-func TestClaimAllocates(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	m := newMemory(t, replay.Config{Now: newClock().Now})
-	ctx := t.Context()
-	mustClaim(t, m, true, signed(100)) // the name of a domain is copied with its first claim
-	for n := range 4 {
-		var batch []replay.Claim
-		for i := range n + 1 {
-			batch = append(batch, signed(uint64(i)))
-		}
-		mustClaim(t, m, false, batch...)
-		if got := testing.AllocsPerRun(100, func() {
-			_, _ = m.Claim(ctx, batch, false)
-			_ = m.Release(ctx, batch)
-		}); got != 1 {
-			t.Errorf("Claim and Release of %d allocate %v times, want 1 for the outcomes", len(batch), got)
-		}
-	}
-}
-
 func TestEntrySize(t *testing.T) {
 	if got := unsafe.Sizeof(replay.Entry{}); got != 48 {
 		t.Errorf("an entry has %d bytes, want 48", got)
