@@ -5,6 +5,7 @@ package dag
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/go-ect/ect/core/id"
 )
@@ -21,6 +22,20 @@ func (m *Memory) Named() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return len(m.named)
+}
+
+// Bytes returns about how much memory the tasks are counted to take.
+func (m *Memory) Bytes() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.bytes
+}
+
+// Domain returns how many tasks count for the share of a trust domain.
+func (m *Memory) Domain(domain string) int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.domains[domain]
 }
 
 // Sound tells whether the indexes of the store agree. It is for a store at rest.
@@ -67,7 +82,27 @@ func (m *Memory) Sound() error {
 	if twins != len(m.nodes) || len(m.digests) != len(m.nodes) {
 		return fmt.Errorf("%d tokens, %d by task id, %d by digest", len(m.nodes), twins, len(m.digests))
 	}
+	if err := m.soundShares(); err != nil {
+		return err
+	}
 	return m.soundGroups()
+}
+
+func (m *Memory) soundShares() error {
+	bytes, domains := 0, map[string]int{}
+	for _, r := range m.nodes {
+		bytes += r.bytes()
+		if r.shares() {
+			domains[r.Domain]++
+		}
+	}
+	if bytes != m.bytes {
+		return fmt.Errorf("the tokens take %d bytes, counted are %d", bytes, m.bytes)
+	}
+	if !maps.Equal(domains, m.domains) {
+		return fmt.Errorf("of trust domains there are %v, counted are %v", domains, m.domains)
+	}
+	return nil
 }
 
 func (m *Memory) soundGroups() error {
