@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-ect/ect/core"
 )
@@ -22,8 +23,8 @@ var emptyHash = core.Hash{Sum: sha256.Sum256(nil), Present: true}
 // end of its value still meets the error (profile 9.7).
 type body struct {
 	src io.ReadCloser
-	// atEnd judges the body once all of it was read; its error is what reading gives
-	// from then on, with no data beside it.
+	// atEnd judges the body once its end was seen, with no hash if not all of it was; its
+	// error is what reading gives from then on, with no data beside it.
 	atEnd func(core.Hash) error
 	// closed is called after the source was closed, which may read it to its end.
 	closed func()
@@ -40,6 +41,9 @@ type body struct {
 	start   int
 	err     error // what reading the source ended with, as judged
 	lost    bool  // drain took bytes that the reader was due
+
+	// blind tells that bytes may have been dropped below: what comes has no hash.
+	blind atomic.Bool
 
 	// mu guards what others want to know at any time.
 	mu     sync.Mutex
@@ -69,7 +73,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	for {
 		ready := len(b.buf) - b.start
-		if b.lost && (b.err == nil || isEOF(b.err)) {
+		if (b.lost || b.blind.Load()) && (b.err == nil || isEOF(b.err)) {
 			return 0, http.ErrBodyReadAfterClose
 		}
 		if b.err == nil {
@@ -176,7 +180,9 @@ func (b *body) end(err error) {
 	b.err = err
 	var sum core.Hash
 	if isEOF(err) {
-		sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
+		if !b.blind.Load() {
+			sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
+		}
 		if b.atEnd != nil {
 			if bad := b.atEnd(sum); bad != nil {
 				b.err = bad
@@ -231,7 +237,7 @@ func (b *body) drain(limit int64, wait bool) {
 	defer b.reading.Unlock()
 	b.begin()
 	var scratch [4 << 10]byte
-	for b.err == nil && limit >= 0 {
+	for b.err == nil && !b.blind.Load() && limit >= 0 {
 		n, err := b.source(scratch[:min(int64(len(scratch)), limit+1)])
 		b.hash.Write(scratch[:n])
 		b.lost = b.lost || n > 0
@@ -240,6 +246,12 @@ func (b *body) drain(limit int64, wait bool) {
 			b.end(err)
 		}
 	}
+}
+
+// forgo gives up the hash of a body whose end was not seen, as bytes of it may be dropped
+// below.
+func (b *body) forgo() {
+	b.blind.Store(!b.content().Present)
 }
 
 // failure returns the error that the body ended with, nil if it was read whole and is

@@ -31,6 +31,11 @@ func TestAnsweredUnread(t *testing.T) {
 				"flushed": func(w http.ResponseWriter, _ *http.Request) error {
 					return http.NewResponseController(w).Flush()
 				},
+				"flushed, as of old": func(w http.ResponseWriter, _ *http.Request) error {
+					w.(http.Flusher).Flush() //nolint:forcetypeassert // the point of the test
+					_, err := w.Write(make([]byte, httpect.DefaultResponseBuffer+1))
+					return err
+				},
 				"read from": func(w http.ResponseWriter, r *http.Request) error {
 					r.Body.Read(make([]byte, 1)) //nolint:errcheck // what comes next counts
 					_, err := w.Write(make([]byte, httpect.DefaultResponseBuffer+1))
@@ -91,6 +96,8 @@ func TestAnsweredBeforeRead(t *testing.T) {
 		{"large", http1, 3 * discarded, sized, 0, false, false, true},
 		{"large, begun", http1, 3 * discarded, sized, 50_000, false, false, true},
 		{"large, nearly read", http1, 3 * discarded, sized, 3*discarded - 20_000, false, true, true},
+		{"large, chunked", http1, 3 * discarded, chunked, 0, false, true, false},
+		{"large, chunked, begun", http1, 3 * discarded, chunked, 50_000, false, true, false},
 		{"small, both at once", http1, 100_000, sized, 0, true, false, true},
 		{"small, chunked, both at once", http1, 100_000, chunked, 10, true, false, true},
 		{"large, chunked, both at once", http1, 3 * discarded, chunked, 50_000, true, false, true},

@@ -295,7 +295,7 @@ var errBufferUnsent = errors.New("httpect: the response could not be written")
 func (rw *response) stream() error {
 	r := rw.x.request
 	if r.ProtoMajor == 1 && !rw.duplex {
-		rw.x.settle()
+		rw.x.settle(r.Close || rw.header.Get("Connection") == "close")
 	}
 	if bad := rw.x.differs(); bad != nil {
 		return bad // nothing is out yet: the response becomes a refusal
@@ -345,7 +345,7 @@ func (rw *response) FlushError() error {
 
 // Flush implements http.Flusher.
 func (rw *response) Flush() {
-	if err := rw.FlushError(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := rw.FlushError(); err != nil && rw.streaming && !rw.hijacked && !errors.Is(err, http.ErrNotSupported) {
 		rw.failed = true
 	}
 }
