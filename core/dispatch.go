@@ -3,7 +3,10 @@
 
 package core
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // dispatchAction is the `exec_act` of a dispatch unless told otherwise.
 const dispatchAction = "dispatch"
@@ -62,7 +65,7 @@ func (t *Task) Dispatch(ctx context.Context, to Audience, in DispatchInput) (*Di
 	if err := t.usable(f); err != nil {
 		return nil, err
 	}
-	t.open[d] = struct{}{}
+	t.open = append(t.open, d)
 	return d, nil
 }
 
@@ -85,14 +88,23 @@ func (d *Dispatch) Done() {
 func (d *Dispatch) Abandon() {
 	d.task.mu.Lock()
 	defer d.task.mu.Unlock()
-	delete(d.task.open, d)
+	d.close()
+}
+
+// close takes the dispatch out of those that are open, and tells whether it was.
+func (d *Dispatch) close() bool {
+	n := slices.Index(d.task.open, d)
+	if n < 0 {
+		return false
+	}
+	d.task.open = slices.Delete(d.task.open, n, n+1)
+	return true
 }
 
 func (d *Dispatch) done() {
-	if _, open := d.task.open[d]; !open {
+	if !d.close() {
 		return
 	}
-	delete(d.task.open, d)
 	if !d.task.finished {
 		d.frontier.standing().advance(d.link)
 	}

@@ -82,7 +82,7 @@ func (t *Task) Branch(ctx context.Context) (context.Context, *Branch) {
 	defer t.mu.Unlock()
 	parent := t.at(ctx)
 	own := t.newFrontier(parent, parent.links)
-	t.branches[own] = struct{}{}
+	t.branches = append(t.branches, own)
 	return context.WithValue(ctx, positionKey{}, position{t, own, t.received}), &Branch{own}
 }
 
@@ -97,7 +97,7 @@ func (b *Branch) Join() {
 		return
 	}
 	b.own.ended = true
-	delete(t.branches, b.own)
+	t.branches = slices.DeleteFunc(t.branches, func(f *frontier) bool { return f == b.own })
 	b.own.standing().absorb(b.own)
 }
 

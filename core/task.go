@@ -41,8 +41,8 @@ type Task struct {
 	// main is the frontier of code that is in no branch; branches are those that were
 	// not joined; open are the dispatches whose call has not ended.
 	main     *frontier
-	branches map[*frontier]struct{}
-	open     map[*Dispatch]struct{}
+	branches []*frontier
+	open     []*Dispatch
 }
 
 // BodyState says whether what a handler reads is what the sender's record names
@@ -92,7 +92,7 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 	}
 	t := &Task{
 		service: s, id: newTaskID(), workflow: w, received: r, action: action,
-		ids: map[UUID]Digest{}, branches: map[*frontier]struct{}{}, open: map[*Dispatch]struct{}{},
+		ids: map[UUID]Digest{},
 	}
 	if r != nil {
 		for _, h := range r.heads {
@@ -292,10 +292,10 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	t.finished = true
 	last := t.newFrontier(nil, nil)
 	last.absorb(t.main)
-	for b := range t.branches {
+	for _, b := range t.branches {
 		last.absorb(b)
 	}
-	for d := range t.open {
+	for _, d := range t.open {
 		last.advance(d.link)
 	}
 	action, policy, members := t.action, t.policy, t.members

@@ -229,8 +229,11 @@ func (rw *response) send(last func(http.Header)) {
 		rw.buf = nil
 	}
 	strip(late)
-	clear(h)
-	maps.Copy(h, late)
+	for name, values := range late {
+		if !slices.Equal(values, rw.header[name]) {
+			h[name] = values
+		}
+	}
 }
 
 // Header implements http.ResponseWriter.
