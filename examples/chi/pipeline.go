@@ -119,8 +119,8 @@ func (p *pipeline) submit(ctx context.Context, document []byte) (*decision, erro
 	return &d, callErr
 }
 
-// takeIn is intake's handler. The graph comes out of ordinary code: two calls side by
-// side become two branches, and the one that follows both joins them.
+// takeIn is intake's handler. The two calls are branches whatever their timing, and the
+// call that follows both joins them.
 func (p *pipeline) takeIn(w http.ResponseWriter, r *http.Request) {
 	document, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDocument))
 	if err != nil {
@@ -135,9 +135,18 @@ func (p *pipeline) takeIn(w http.ResponseWriter, r *http.Request) {
 	var wg sync.WaitGroup
 	var labelErr, redactErr error
 	ctx := r.Context()
-	wg.Go(func() { labelErr = post(ctx, p.intake, p.classify, "/labels", document, &d.Labels) })
-	wg.Go(func() { redactErr = post(ctx, p.intake, p.redact, "/redactions", document, &d.Document) })
+	task, ok := core.TaskFromContext(ctx)
+	if !ok {
+		http.Error(w, "no task", http.StatusInternalServerError)
+		return
+	}
+	toLabel, labelling := task.Branch(ctx)
+	toRedact, redacting := task.Branch(ctx)
+	wg.Go(func() { labelErr = post(toLabel, p.intake, p.classify, "/labels", document, &d.Labels) })
+	wg.Go(func() { redactErr = post(toRedact, p.intake, p.redact, "/redactions", document, &d.Document) })
 	wg.Wait()
+	labelling.Join()
+	redacting.Join()
 	err = errors.Join(labelErr, redactErr)
 	if err == nil {
 		var body []byte
