@@ -78,9 +78,17 @@ func (v *Verifier) admitsEdge(from, to *dag.Node) (Workflow, bool) {
 		return Workflow{}, false
 	}
 	return v.policy.CrossWorkflow(CrossWorkflowEdge{
-		PredIssuer: from.Key.Issuer, Pred: from.Key.Task, PredWorkflow: from.Workflow,
-		ChildIssuer: to.Key.Issuer, Child: to.Key.Task, ChildWorkflow: to.Workflow,
+		PredIssuer: known(from), Pred: from.Key.Task, PredWorkflow: from.Workflow,
+		ChildIssuer: known(to), Child: to.Key.Task, ChildWorkflow: to.Workflow,
 	})
+}
+
+// known is the issuer of a signed token; of an unsigned one nobody knows it.
+func known(n *dag.Node) string {
+	if !n.Key.Signed {
+		return ""
+	}
+	return n.Key.Issuer
 }
 
 // describe turns the judgements into results, each with the predecessors that came
@@ -201,7 +209,7 @@ func (m *message) decideWorkflow(goesOn map[Digest]Workflow) *Error {
 	}
 	for n, h := range heads {
 		w, ok := m.v.policy.CrossWorkflow(CrossWorkflowEdge{
-			PredIssuer: h.issuer, Pred: h.claims.TaskID, PredWorkflow: named(h), ChildIssuer: m.v.policy.Audience,
+			PredIssuer: h.Issuer(), Pred: h.claims.TaskID, PredWorkflow: named(h), ChildIssuer: m.v.policy.Audience,
 		})
 		if !ok || n > 0 && w != m.result.workflow {
 			return refuse(CodeWorkflow, "the heads are of several workflows")

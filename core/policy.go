@@ -80,7 +80,8 @@ const (
 )
 
 // CrossWorkflowEdge is an edge between two workflows. Where heads of several workflows
-// meet in one task, Child is that task: it has no id yet and no workflow.
+// meet in one task, Child is that task: it has no id yet and no workflow. The issuer of an
+// unsigned token is "", as nobody is known to have issued it.
 type CrossWorkflowEdge struct {
 	PredIssuer   string
 	Pred         UUID
