@@ -25,7 +25,9 @@ type Audience struct {
 	// and Tokens are set.
 	Answer AnswerPolicy
 	// Context is how many generations of predecessors go along, up to 8; none unless
-	// set. A peer that rejects missing predecessors, and has not seen them, needs one.
+	// set. A peer that rejects missing predecessors, and has not seen them, needs one, and
+	// must trust the issuers of what goes along: a context token whose issuer it does not
+	// know counts as not carried.
 	Context int
 	// Hashes says whether `inp_hash` and `out_hash` go along. Without them a body
 	// cannot be held against the record, and tokens that hold hashes do not go along as
@@ -39,7 +41,8 @@ type Audience struct {
 type AnswerPolicy uint8
 
 const (
-	// AnswerRequired makes a call without a valid answer fail: reading its body does.
+	// AnswerRequired makes a call without a valid answer fail: reading its body does, at
+	// once, or after a body that says why the call was refused.
 	AnswerRequired AnswerPolicy = iota + 1
 	// AnswerOptional leaves the dispatch in the graph where no valid answer came. An
 	// answer that came and is not valid is an error all the same.

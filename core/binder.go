@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -92,8 +93,11 @@ func ParseKeySet(data []byte) (*KeySet, error) {
 			s.skipped = append(s.skipped, fmt.Sprintf("key %d: %s", n, why))
 		}
 	}
-	if len(s.keys) == 0 {
-		return nil, errors.New("ect: JWK Set: no key in it can be used")
+	switch {
+	case len(s.keys) == 0 && len(s.skipped) == 0:
+		return nil, errors.New(`ect: JWK Set: it has no member "keys", or none in it`)
+	case len(s.keys) == 0:
+		return nil, fmt.Errorf("ect: JWK Set: no key in it can be used: %s", strings.Join(s.skipped, "; "))
 	}
 	return s, nil
 }

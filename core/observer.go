@@ -13,7 +13,8 @@ type Observer struct {
 	// Verified is called once a message was accepted.
 	Verified func(ctx context.Context, r *Received)
 	// Rejected is called once a message was refused, or would have been in a mode that
-	// only observes. Nothing of the message is in the error but its code and cause.
+	// only observes. Nothing of the message is in the error but its code and cause. A body
+	// that differs once the message was accepted goes to BodyDiffered instead.
 	Rejected func(ctx context.Context, err *Error)
 	// Issued is called for every token this service issued, sent or not.
 	Issued func(ctx context.Context, i *Issued)

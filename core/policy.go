@@ -45,7 +45,9 @@ type Policy struct {
 type MissingPolicy uint8
 
 const (
-	// RejectMissing refuses it. With several instances of a service this needs senders
+	// RejectMissing refuses it, in a request: for the answer to a dispatch only the dispatch
+	// must be known. A service that is not the first in a chain needs senders that carry
+	// context, as its caller's caller is unknown to it; see [Audience]. With several instances of a service this needs senders
 	// that carry context, or a store that the instances share: an in-memory store knows
 	// what this instance saw.
 	RejectMissing MissingPolicy = iota + 1

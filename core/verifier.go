@@ -55,7 +55,8 @@ func WithTaskStore(s dag.Store) VerifierOption {
 	return verifierOption(func(c verifierConfig) verifierConfig { c.tasks = s; return c })
 }
 
-// WithObserver adds an observer.
+// WithObserver adds an observer. It is told of everything that a [Service] over this
+// verifier does, issuing included.
 func WithObserver(o Observer) VerifierOption {
 	return verifierOption(func(c verifierConfig) verifierConfig {
 		c.observers = append(slices.Clip(c.observers), o)

@@ -6,6 +6,7 @@ package httpect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -56,8 +57,9 @@ func (a *answer) begin() {
 		if bad = a.verify(values); bad == nil && a.t.match && a.want().Present {
 			hold = HoldBack
 		}
-	} else if !announced && a.to.Answer == core.AnswerRequired {
-		bad = core.NewError(core.CodeAnswer, errors.New("the peer must answer and did not"))
+	} else if !announced && a.to.Answer == core.AnswerRequired && a.resp.StatusCode < http.StatusBadRequest {
+		// What says why a call was refused is read first; then comes the error.
+		bad = a.unanswered()
 	}
 	a.body = newBody(src, hold, a.atEnd)
 	if bad != nil {
@@ -78,6 +80,11 @@ func (a *answer) verify(values []string) error {
 	}
 	a.received = r
 	return a.checkSent()
+}
+
+// unanswered is the error of a body whose call had to be answered.
+func (a *answer) unanswered() error {
+	return core.NewError(core.CodeAnswer, fmt.Errorf("the peer must answer and did not (status %d)", a.resp.StatusCode))
 }
 
 // want is the hash that the body must have.
@@ -107,7 +114,7 @@ func (a *answer) atEnd(sum core.Hash) error {
 		}
 	case a.received == nil:
 		if a.to.Answer == core.AnswerRequired {
-			return core.NewError(core.CodeAnswer, errors.New("the peer must answer and did not"))
+			return a.unanswered()
 		}
 		return nil
 	}

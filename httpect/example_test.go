@@ -10,8 +10,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -39,6 +41,11 @@ func newKey(kid string) (key *ecdsa.PrivateKey, jwks []byte) {
 	return key, jwks
 }
 
+// refused is where the cause goes that no peer is told.
+func refused(ctx context.Context, err *core.Error) {
+	slog.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
+}
+
 func createInvoice(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "invoice 7") }
 
 // A chi service adopts the library: who it is, whose keys it trusts, what it believes
@@ -56,10 +63,10 @@ func Example() {
 	verifier := must(core.NewVerifier(binder, core.Policy{
 		MinLevel: core.L2,                    // signed tokens only
 		Audience: "https://billing.example",  // who we are
-		Missing:  core.RejectMissing,         // every predecessor must be known
+		Missing:  core.RejectMissing,         // every predecessor of a request must be known
 		Replay:   core.ReplayOncePerInstance, // a token is acted on once
-		Body:     core.BodyMatch,             // the body is the one the sender recorded
-	}))
+		Body:     core.BodyMatch,             // the body is the one the sender recorded, if it did
+	}, core.WithObserver(core.Observer{Rejected: refused, BodyDiffered: refused})))
 	signer := must(core.NewSigner(billingKey, "billing-1"))
 	issuer := must(core.NewIssuer("https://billing.example", signer))
 	peers := must(core.NewAudiences(core.Audience{ID: "https://shop.example", Tokens: true, Hashes: true}))
@@ -96,7 +103,11 @@ func Example() {
 	}
 	req := must(http.NewRequestWithContext(ctx, http.MethodPost, billing.URL+"/invoices", strings.NewReader("order 7")))
 	resp := must(client.Do(req))
-	body := must(io.ReadAll(resp.Body)) // reading to the end verifies the answer
+	body, err := io.ReadAll(resp.Body) // reading to the end verifies the answer
+	if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
+		fmt.Println("the call failed:", resp.Status, err)
+	}
+	must(task.Finish(ctx, core.Completion{}))
 	// end
 	fmt.Printf("%s: %s", resp.Status, body)
 	answer, ok := httpect.AnswerOf(resp)
@@ -104,12 +115,9 @@ func Example() {
 		head := answer.Heads()[0]
 		fmt.Println(head.Level(), head.Issuer(), head.Claims().Action, "complete:", head.Complete())
 	}
-	if err := resp.Body.Close(); err != nil {
-		fmt.Println(err)
-	}
-	must(task.Finish(ctx, core.Completion{}))
 
 	// Without a token, and without the middleware.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	for _, path := range []string{"/invoices", "/healthz"} {
 		method := http.MethodPost
 		if path == "/healthz" {

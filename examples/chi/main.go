@@ -43,7 +43,7 @@ func main() {
 const maxDocument = 4 << 20
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("chi", flag.ContinueOnError)
+	flags := flag.NewFlagSet("examples/chi", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	in := flags.String("in", "", "run `FILE` through the pipeline instead of the document that ships with the example")
 	addr := flags.String("serve", "", "run one service on `ADDR`, such as 127.0.0.1:8080")
@@ -55,6 +55,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch {
+	case given["serve"] && *addr == "":
+		return errors.New("-serve needs an address, such as 127.0.0.1:8080")
+	case given["serve"] && given["in"]:
+		return errors.New("-serve and -in exclude each other")
+	case !given["serve"] && (given["trust"] || given["audience"] || given["min-level"]):
+		return errors.New("-trust, -audience and -min-level are for -serve")
 	}
 	if *addr != "" {
 		return serve(ctx, serveConfig{addr: *addr, trust: *trust, audience: *audience, level: *level}, stdout, stderr)

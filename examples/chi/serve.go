@@ -61,8 +61,11 @@ func newServeHandler(c serveConfig, log *slog.Logger) (http.Handler, error) {
 	if err != nil || level == core.L3 {
 		return nil, errors.New("-min-level is L1 or L2")
 	}
-	if c.trust == "" || c.audience == "" {
-		return nil, errors.New("-serve needs -trust FILE and -audience URI")
+	switch {
+	case c.trust == "":
+		return nil, errors.New("-serve needs -trust FILE")
+	case c.audience == "":
+		return nil, errors.New("-serve needs -audience URI")
 	}
 	data, err := os.ReadFile(c.trust)
 	if err != nil {
@@ -80,6 +83,9 @@ func newServeHandler(c serveConfig, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	refused := func(ctx context.Context, err *core.Error) {
+		log.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
+	}
 	verifier, err := core.NewVerifier(binder, core.Policy{
 		MinLevel:   level,
 		Audience:   c.audience,
@@ -87,9 +93,7 @@ func newServeHandler(c serveConfig, log *slog.Logger) (http.Handler, error) {
 		Replay:     core.ReplayOncePerInstance,
 		Body:       core.BodyMatch,
 		Algorithms: []core.Algorithm{core.ES256, core.ES384, core.EdDSA, core.Ed25519},
-	}, core.WithObserver(core.Observer{
-		Rejected: func(ctx context.Context, err *core.Error) { log.WarnContext(ctx, "refused", "cause", err) },
-	}))
+	}, core.WithObserver(core.Observer{Rejected: refused, BodyDiffered: refused, Unrecorded: refused}))
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +137,9 @@ func readTrust(data []byte, log *slog.Logger) (map[string]*core.KeySet, error) {
 	var entries map[string]json.RawMessage
 	if err := json.Unmarshal(data, &entries); err != nil {
 		return nil, err
+	}
+	if _, ok := entries["keys"]; ok && len(entries) == 1 {
+		return nil, errors.New("this is a JWK Set; a trust file is an object from issuer URI to JWK Set")
 	}
 	sets := map[string]*core.KeySet{}
 	for iss, entry := range entries {
