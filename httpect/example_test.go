@@ -41,9 +41,11 @@ func newKey(kid string) (key *ecdsa.PrivateKey, jwks []byte) {
 	return key, jwks
 }
 
+var logger = slog.New(slog.DiscardHandler) // a service has a better one
+
 // refused is where the cause goes that no peer is told.
 func refused(ctx context.Context, err *core.Error) {
-	slog.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
+	logger.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
 }
 
 func createInvoice(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "invoice 7") }
@@ -117,7 +119,6 @@ func Example() {
 	}
 
 	// Without a token, and without the middleware.
-	slog.SetDefault(slog.New(slog.DiscardHandler))
 	for _, path := range []string{"/invoices", "/healthz"} {
 		method := http.MethodPost
 		if path == "/healthz" {
