@@ -41,13 +41,6 @@ func newKey(kid string) (key *ecdsa.PrivateKey, jwks []byte) {
 	return key, jwks
 }
 
-var logger = slog.New(slog.DiscardHandler) // a service has a better one
-
-// refused is where the cause goes that no peer is told.
-func refused(ctx context.Context, err *core.Error) {
-	logger.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
-}
-
 func createInvoice(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "invoice 7") }
 
 // A chi service adopts the library: who it is, whose keys it trusts, what it believes
@@ -57,6 +50,10 @@ func Example() {
 	shopKey, shopKeys := newKey("shop-1")
 	billingKey, billingKeys := newKey("billing-1")
 
+	logger := slog.New(slog.DiscardHandler)
+	refused := func(ctx context.Context, err *core.Error) {
+		logger.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
+	}
 	r := chi.NewRouter()
 	// readme: adopt
 	binder := must(core.NewStaticBinder(map[string]*core.KeySet{
