@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-ect/ect/core/id"
 	"github.com/go-ect/ect/internal/jsonscan"
 )
 
@@ -177,7 +178,7 @@ func (p *claimParser) text(why string, ok func(string) bool) (string, error) {
 func (p *claimParser) uuid(why string) (u UUID, err error) {
 	_, err = p.text(why, func(s string) bool {
 		var bad error
-		u, bad = parseUUID(s)
+		u, bad = id.ParseUUID(s)
 		return bad == nil
 	})
 	return u, err

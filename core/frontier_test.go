@@ -364,6 +364,19 @@ func TestManyHeads(t *testing.T) {
 	taskCovered(t, p.fromLog, nil)
 }
 
+// TestManyHeadsAlone: heads are named in any case, so a task that did nothing needs no
+// join step for them, however many they are.
+func TestManyHeadsAlone(t *testing.T) {
+	p := newTaskPair(t)
+	var names []string
+	for n := range core.DefaultTokens {
+		names = append(names, fmt.Sprintf("h%02d", n))
+	}
+	ctx, task := p.accept(t, p.heads(t, names...)...)
+	taskFinish(ctx, t, task, core.Completion{})
+	p.fromLog.wantShape(t, map[string]string{"task": strings.Join(names, "+")})
+}
+
 // TestFrontierStaysSmall is about what is kept for context: as many generations as some
 // audience may have, each token once, however many ways lead to it.
 func TestFrontierStaysSmall(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 
 	"github.com/go-ect/ect/core/dag"
-	"github.com/go-ect/ect/core/id"
 )
 
 // Service is one workload: what it believes, in whose name it records, and whom it
@@ -154,6 +153,3 @@ func (l *link) trimOnce(generations int, done map[trimmed]*link) *link {
 	}
 	return t
 }
-
-// newTaskID is the id that a task's token will have, so that logs can name it before.
-func newTaskID() UUID { return id.NewUUID() }

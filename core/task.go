@@ -91,7 +91,7 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 		return ctx, nil, errAction
 	}
 	t := &Task{
-		service: s, id: newTaskID(), workflow: w, received: r, action: action,
+		service: s, id: id.NewUUID(), workflow: w, received: r, action: action,
 		ids: map[UUID]Digest{},
 	}
 	if r != nil {
@@ -298,6 +298,9 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	for _, d := range t.open {
 		last.advance(d.link)
 	}
+	for _, h := range t.heads { // named in any case, so they widen nothing
+		last.pass(h.digest)
+	}
 	action, policy, members := t.action, t.policy, t.members
 	if !t.chosen && isAction(c.Action) {
 		action = c.Action
@@ -312,12 +315,7 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 		InpHash: c.InpHash, OutHash: c.OutHash,
 		Ext: Ext{Policy: policy, Outcome: c.Outcome, Status: c.Status}, Members: members,
 	}
-	preds := slices.Clone(t.heads)
-	for _, l := range last.links {
-		if !slices.ContainsFunc(preds, func(p *link) bool { return p.digest == l.digest }) {
-			preds = append(preds, l)
-		}
-	}
+	preds := slices.Concat(t.heads, last.links)
 	r.Pred = predecessors(preds)
 	to, peers := t.answerTo()
 	if c.Keep {

@@ -7,11 +7,7 @@ import (
 	"errors"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/go-ect/ect/core/id"
 )
-
-func parseUUID(s string) (UUID, error) { return id.ParseUUID(s) }
 
 // isAction tells whether s may be an `exec_act`: 1 to 256 bytes without controls or
 // the marks that change the order in which text is shown (profile 3).

@@ -207,7 +207,7 @@ func badClaims() []BadToken {
 		"jti":      {1, nil, true, []string{"x"}, map[string]int{}, "", "550e8400e29b41d4a716446655440000", "{550e8400-e29b-41d4-a716-446655440000}", "urn:uuid:550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-44665544000g"},
 		"wid":      {1, nil, true, []string{"x"}, map[string]int{}, "", "workflow"},
 		"exec_act": {1, nil, true, []string{"x"}, map[string]int{}, "", strings.Repeat("a", core.MaxActionBytes+1), "a\nb", "a\u0085b", "a\u2028b", "a\u2029b", "a\u202eb", "a\u2066b"},
-		"pred":     {1, nil, true, "550e8400-e29b-41d4-a716-446655440000", map[string]int{}, []any{1}, []any{nil}, []any{"x"}, ids(core.MaxPred + 1), []string{id(1), id(1)}, []string{id(0xab), strings.ToUpper(id(0xab))}},
+		"pred":     {1, nil, true, "550e8400-e29b-41d4-a716-446655440000", map[string]int{}, []any{1}, []any{nil}, []any{"x"}, ids(core.MaxPred + 1), []string{numbered(1), numbered(1)}, []string{numbered(0xab), strings.ToUpper(numbered(0xab))}},
 		"inp_hash": {1, nil, true, []string{"x"}, map[string]int{}, "", "abc", "sha-256:" + hash, hash + "="},
 		"out_hash": {1, nil, true, []string{"x"}, map[string]int{}, "", "abc", "sha-256:" + hash, hash + "A"},
 	}
@@ -217,7 +217,7 @@ func badClaims() []BadToken {
 		}
 	}
 	return append(all,
-		spoiled("pred names its own jti", core.CodeClaims, func(t *Token) { t.With("jti", id(7)).With("pred", []string{id(7)}) }),
+		spoiled("pred names its own jti", core.CodeClaims, func(t *Token) { t.With("jti", numbered(7)).With("pred", []string{numbered(7)}) }),
 		spoiled("pred and par", core.CodeClaims, func(t *Token) { t.With("par", []string{}) }),
 		spoiled("ect_ext and ext", core.CodeClaims, func(t *Token) { t.With("ext", map[string]int{}).With("ect_ext", map[string]int{}) }),
 		spoiled("exp at iat", core.CodeClaims, func(t *Token) { t.With("exp", t.Claims["iat"]) }),
@@ -229,13 +229,13 @@ func badClaims() []BadToken {
 // hash is a SHA-256 in base64url.
 const hash = "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg"
 
-// id returns a UUID that ends in a number.
-func id(n int) string { return fmt.Sprintf("550e8400-e29b-41d4-a716-%012x", n) }
+// numbered returns a UUID that ends in a number.
+func numbered(n int) string { return fmt.Sprintf("550e8400-e29b-41d4-a716-%012x", n) }
 
 func ids(n int) []string {
 	all := make([]string, n)
 	for i := range all {
-		all[i] = id(i)
+		all[i] = numbered(i)
 	}
 	return all
 }
@@ -305,7 +305,7 @@ func badTrust() []BadToken {
 		spoiled("expired", core.CodeExpired, func(t *Token) { t.With("iat", now(-10*time.Minute)).With("exp", now(-32*time.Second)) }),
 		spoiled("too old", core.CodeTooOld, func(t *Token) { t.With("iat", now(-15*time.Minute-2*time.Second)).With("exp", now(time.Hour)) }),
 		spoiled("from the future", core.CodeNotYetValid, func(t *Token) { t.With("iat", now(33*time.Second)) }),
-		spoiled("a predecessor nobody saw", core.CodePredMissing, func(t *Token) { t.With("pred", []string{id(9)}) }),
+		spoiled("a predecessor nobody saw", core.CodePredMissing, func(t *Token) { t.With("pred", []string{numbered(9)}) }),
 		spoiled("nothing but a notice", core.CodeNoHead, func(t *Token) { t.With("exec_act", "ect.ledger.failed") }),
 	}
 }

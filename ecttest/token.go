@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/core/id"
 )
 
 // Token is a token before it is signed. A member's value is JSON, or anything that
@@ -46,18 +47,10 @@ func (a *Agent) TokenAt(to string, at time.Time) *Token {
 		Header: map[string]any{"alg": a.Algorithm.String(), "typ": "exec+jwt", "kid": a.KeyID},
 		Claims: map[string]any{
 			"iss": a.Identity, "aud": to, "iat": at.Unix(), "exp": at.Add(10 * time.Minute).Unix(),
-			"jti": core.Workflow{ID: newUUID(), Present: true}.String(), "exec_act": "test", "pred": []string{},
+			"jti": id.NewUUID().String(), "exec_act": "test", "pred": []string{},
 		},
 		Key: a.Key, Algorithm: a.Algorithm,
 	}
-}
-
-// newUUID returns a random UUID.
-func newUUID() core.UUID {
-	var u core.UUID
-	rand.Read(u[:])
-	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
-	return u
 }
 
 // After makes the token come after others, their digests included if bound is set. It
