@@ -43,14 +43,14 @@ type header struct {
 }
 
 // split takes field values apart into tokens: one a value, or several with commas,
-// empty elements ignored (profile 9.1, RFC 9110, 5.6.1).
-func split(values []string, limits Limits) ([]string, *Error) {
+// empty elements ignored (profile 9.1, RFC 9110, 5.6.1). A limit passed is tooLarge.
+func split(values []string, limits Limits, tooLarge Code) ([]string, *Error) {
 	total := 0
 	for _, v := range values {
 		total += len(v)
 	}
 	if total > limits.TotalBytes {
-		return nil, refuse(CodeTooLarge, "more bytes than a message may carry")
+		return nil, refuse(tooLarge, "more bytes than a message may carry")
 	}
 	texts := make([]string, 0, len(values))
 	for _, v := range values {
@@ -60,7 +60,7 @@ func split(values []string, limits Limits) ([]string, *Error) {
 				continue
 			}
 			if len(texts) == limits.Tokens {
-				return nil, refuse(CodeTooLarge, "more tokens than a message may carry")
+				return nil, refuse(tooLarge, "more tokens than a message may carry")
 			}
 			texts = append(texts, part)
 		}

@@ -16,6 +16,7 @@ const (
 	ClassReplayed
 	ClassRequired
 	ClassTooLarge
+	ClassUnsupported
 	ClassUnavailable
 	ClassUnrecorded
 )
@@ -26,6 +27,7 @@ var classes = [...]struct{ name, sentence string }{
 	ClassReplayed:    {"replayed", "An execution context token was presented before."},
 	ClassRequired:    {"required", "An execution context token is required."},
 	ClassTooLarge:    {"too-large", "The execution context tokens exceed a limit."},
+	ClassUnsupported: {"unsupported", "Execution context tokens are not taken in the body here."},
 	ClassUnavailable: {"unavailable", "Execution context tokens cannot be verified at the moment."},
 	ClassUnrecorded:  {"unrecorded", "The task may have been done, but no record of it could be made."},
 }
@@ -56,6 +58,11 @@ const (
 	CodeMalformed Code = iota + 1
 	// CodeTooLarge: a limit of profile 9.2.
 	CodeTooLarge
+	// CodeBodyTooLarge: tokens in the body pass a limit of profile 9.2, or a body that has
+	// to be held whole is over its cap (profile 9.7).
+	CodeBodyTooLarge
+	// CodeUnsupported: the tokens came in the body, and are not taken there (profile 9.3).
+	CodeUnsupported
 	// CodeRequired: no token came and one is needed.
 	CodeRequired
 	// CodeHeader: a header parameter is missing, of the wrong type, or forbidden (profile 2.2).
@@ -106,6 +113,9 @@ const (
 	CodeBody
 	// CodeAnswer: not an answer to this dispatch by the identity that was called.
 	CodeAnswer
+	// CodeAltered: an answer is missing or does not fit its body, and what came shows that
+	// something between here and the peer changes what passes (profile 9.7).
+	CodeAltered
 	// CodeReplayed: presented before (profile 7).
 	CodeReplayed
 	// CodeUnavailable: a check cannot be done now: keys, replay store or task store.
@@ -122,6 +132,8 @@ var codes = [codeEnd]struct {
 }{
 	CodeMalformed:     {"malformed", ClassMalformed},
 	CodeTooLarge:      {"too_large", ClassTooLarge},
+	CodeBodyTooLarge:  {"body_too_large", ClassTooLarge},
+	CodeUnsupported:   {"unsupported", ClassUnsupported},
 	CodeRequired:      {"required", ClassRequired},
 	CodeHeader:        {"header", ClassRejected},
 	CodeType:          {"type", ClassRejected},
@@ -147,6 +159,7 @@ var codes = [codeEnd]struct {
 	CodeEquivocation:  {"equivocation", ClassRejected},
 	CodeBody:          {"body", ClassRejected},
 	CodeAnswer:        {"answer", ClassRejected},
+	CodeAltered:       {"altered", ClassRejected},
 	CodeReplayed:      {"replayed", ClassReplayed},
 	CodeUnavailable:   {"unavailable", ClassUnavailable},
 	CodeUnrecorded:    {"unrecorded", ClassUnrecorded},

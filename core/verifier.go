@@ -131,6 +131,8 @@ func (v *Verifier) Policy() Policy { return v.policy.Policy }
 type Presented struct {
 	// Values are the values of the Execution-Context field, as received.
 	Values []string
+	// InBody tells that they came in the body instead, one a value (profile 9.3).
+	InBody bool
 	// Evidence is what the transport knows of the sender.
 	Evidence Evidence
 	// MinLevel raises the policy's minimum level; a lower one changes nothing.
@@ -166,7 +168,11 @@ func (v *Verifier) Verify(ctx context.Context, p Presented) (*Received, error) {
 }
 
 func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) {
-	texts, bad := split(p.Values, v.policy.Limits)
+	tooLarge := CodeTooLarge
+	if p.InBody {
+		tooLarge = CodeBodyTooLarge
+	}
+	texts, bad := split(p.Values, v.policy.Limits, tooLarge)
 	if bad != nil {
 		return nil, bad
 	}
@@ -176,7 +182,7 @@ func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) 
 	m := &message{v: v, now: v.cfg.now(), p: p, tokens: make([]received, len(texts))}
 	for _, text := range texts {
 		if len(text) > v.policy.Limits.TokenBytes {
-			return nil, refuse(CodeTooLarge, "a token is longer than allowed")
+			return nil, refuse(tooLarge, "a token is longer than allowed")
 		}
 	}
 	for i, text := range texts {

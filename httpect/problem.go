@@ -22,13 +22,18 @@ var statuses = map[core.Class]int{
 	core.ClassReplayed:    http.StatusForbidden,
 	core.ClassRequired:    http.StatusForbidden,
 	core.ClassTooLarge:    http.StatusRequestHeaderFieldsTooLarge,
+	core.ClassUnsupported: http.StatusUnsupportedMediaType,
 	core.ClassUnavailable: http.StatusServiceUnavailable,
 	core.ClassUnrecorded:  http.StatusInternalServerError,
 }
 
-// Status returns the HTTP status of a class, 500 for one that is unknown.
-func Status(c core.Class) int {
-	if s, ok := statuses[c]; ok {
+// Status returns the HTTP status of a code (profile 9.4): that of its class, and 413 where
+// it was the body that was too large. It is 500 for a code that is unknown.
+func Status(c core.Code) int {
+	if c == core.CodeBodyTooLarge {
+		return http.StatusRequestEntityTooLarge
+	}
+	if s, ok := statuses[c.Class()]; ok {
 		return s
 	}
 	return http.StatusInternalServerError
@@ -54,7 +59,7 @@ func (c *config) writeProblem(w http.ResponseWriter, r *http.Request, err *core.
 	class := err.Code.Class()
 	p := problem{
 		Type: problemTypes + class.String(), Title: class.Sentence(),
-		Status: Status(class), Code: class.String(),
+		Status: Status(err.Code), Code: class.String(),
 	}
 	if c.detail {
 		p.Check = err.Code.String()

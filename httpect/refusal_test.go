@@ -31,8 +31,19 @@ var classStatus = map[core.Class]int{
 	core.ClassReplayed:    403,
 	core.ClassRequired:    403,
 	core.ClassTooLarge:    431,
+	core.ClassUnsupported: 415,
 	core.ClassUnavailable: 503,
 	core.ClassUnrecorded:  500,
+}
+
+// codeStatus has the codes whose status is not that of their class.
+var codeStatus = map[core.Code]int{core.CodeBodyTooLarge: 413}
+
+func wantStatus(c core.Code) int {
+	if s, ok := codeStatus[c]; ok {
+		return s
+	}
+	return classStatus[c.Class()]
 }
 
 func TestStatus(t *testing.T) {
@@ -41,12 +52,12 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range core.Codes() {
-		want, ok := classStatus[c.Class()]
-		if !ok {
+		if _, ok := classStatus[c.Class()]; !ok {
 			t.Errorf("the class %v of code %v is in no table here", c.Class(), c)
 		}
-		if got := httpect.Status(c.Class()); got != want || got == http.StatusUnauthorized {
-			t.Errorf("Status(%v) = %d, want %d", c.Class(), got, want)
+		want := wantStatus(c)
+		if got := httpect.Status(c); got != want || got == http.StatusUnauthorized {
+			t.Errorf("Status(%v) = %d, want %d", c, got, want)
 		}
 		if !bytes.Contains(docs, []byte("\n## "+c.Class().String()+"\n")) {
 			t.Errorf("docs/errors.md, where problems point, has no section %q", c.Class())
@@ -90,7 +101,7 @@ func (r *reply) refused(t testing.TB, code core.Code) {
 	class := code.Class()
 	want := problem{
 		Type:  "https://github.com/go-ect/ect/blob/main/docs/errors.md#" + class.String(),
-		Title: class.Sentence(), Code: class.String(), Status: classStatus[class],
+		Title: class.Sentence(), Code: class.String(), Status: wantStatus(code),
 	}
 	if r.StatusCode != want.Status {
 		t.Fatalf("status = %d (%s), want %d", r.StatusCode, r.body, want.Status)
@@ -154,7 +165,7 @@ func TestRefusalByCode(t *testing.T) {
 
 			detailed := serve(t, http2, httpect.Middleware(w.service, httpect.WithProblemDetail())(untouched(t)))
 			r = detailed.send(t, "GET", "/", nil, token)
-			if got := r.problem(t); got.Check != code.String() || r.StatusCode != classStatus[code.Class()] {
+			if got := r.problem(t); got.Check != code.String() || r.StatusCode != wantStatus(code) {
 				t.Errorf("problem = %+v with status %d, want check %q", got, r.StatusCode, code)
 			}
 			r.silentAbout(t, w, token)
