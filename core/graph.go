@@ -219,16 +219,49 @@ func (m *message) decideWorkflow(goesOn map[Digest]Workflow) *Error {
 	return nil
 }
 
-// checkBody is the body's part of step 13, where the body is known already.
-func (m *message) checkBody(context.Context) *Error {
-	s := m.result.sender
-	if m.v.policy.Body != BodyMatch || s == nil || !m.p.Content.Present || !s.claims.OutHash.Present {
+// checkBody is the body's part of step 13: what can be said of the body before the handler
+// runs, which under [BodyRequire] is all of it. A body that is only observed, and that of an
+// answer, is compared by the adapter as it is read.
+func (m *message) checkBody(ctx context.Context) *Error {
+	policy, s := m.v.policy.Body, m.result.sender
+	if policy == BodyIgnore {
 		return nil
 	}
-	if s.claims.OutHash != m.p.Content {
+	named := s != nil && s.claims.OutHash.Present
+	if policy == BodyRequire && (!named || m.p.answers != nil && !s.claims.InpHash.Present) {
+		return refuse(CodeBody, "the sender's record names no body")
+	}
+	if !named {
+		return nil
+	}
+	content := m.p.Content
+	if policy == BodyRequire && !content.Present && m.p.answers == nil && !m.p.Observe {
+		var bad *Error
+		if content, bad = m.readContent(ctx); bad != nil {
+			return bad
+		}
+	}
+	if content.Present && content != s.claims.OutHash {
 		return refuse(CodeBody, "the body is not the one that the sender's record names")
 	}
 	return nil
+}
+
+func (m *message) readContent(ctx context.Context) (Hash, *Error) {
+	if m.p.ReadContent == nil {
+		return Hash{}, refuse(CodeBody, "the body cannot be read before it is handed on")
+	}
+	content, err := m.p.ReadContent(ctx)
+	if err != nil {
+		if bad, ok := errors.AsType[*Error](err); ok {
+			return Hash{}, bad
+		}
+		return Hash{}, NewError(CodeUnavailable, err)
+	}
+	if !content.Present {
+		return Hash{}, refuse(CodeBody, "the body has no hash")
+	}
+	return content, nil
 }
 
 // claim is step 14, and lets the tokens into the task store once it succeeded.

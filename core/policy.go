@@ -77,8 +77,13 @@ type BodyBinding uint8
 const (
 	// BodyIgnore compares nothing.
 	BodyIgnore BodyBinding = iota + 1
-	// BodyMatch refuses a body that differs; a record without a hash passes.
+	// BodyMatch refuses a body that differs; a record without a hash passes. The handler
+	// may be running already when the difference is found.
 	BodyMatch
+	// BodyRequire refuses a record without a hash as well, and a body that is over the
+	// adapter's cap: all of a request's body is read and compared before the token is claimed
+	// and the handler runs. An answer must state both hashes, what it got and what it gave.
+	BodyRequire
 )
 
 // CrossWorkflowEdge is an edge between two workflows. Where heads of several workflows
@@ -116,8 +121,8 @@ func (p Policy) compile() (*policy, error) {
 		return nil, errors.New("ect: Policy.Missing is neither RejectMissing nor AllowPartial")
 	case p.Replay < ReplayOncePerInstance || p.Replay > ReplayOff:
 		return nil, errors.New("ect: Policy.Replay is none of the modes")
-	case p.Body != BodyIgnore && p.Body != BodyMatch:
-		return nil, errors.New("ect: Policy.Body is neither BodyIgnore nor BodyMatch")
+	case p.Body < BodyIgnore || p.Body > BodyRequire:
+		return nil, errors.New("ect: Policy.Body is none of BodyIgnore, BodyMatch and BodyRequire")
 	case p.MinChainLevel > L3:
 		return nil, errors.New("ect: Policy.MinChainLevel is not a level")
 	case p.Algorithms != nil && len(p.Algorithms) == 0:

@@ -36,7 +36,7 @@ func TestPolicyErrors(t *testing.T) {
 		"Audience":      {func(p *core.Policy) { p.Audience = "" }},
 		"Missing":       {func(p *core.Policy) { p.Missing = 0 }, func(p *core.Policy) { p.Missing = core.AllowPartial + 1 }},
 		"Replay":        {func(p *core.Policy) { p.Replay = 0 }, func(p *core.Policy) { p.Replay = core.ReplayOff + 1 }},
-		"Body":          {func(p *core.Policy) { p.Body = 0 }, func(p *core.Policy) { p.Body = core.BodyMatch + 1 }},
+		"Body":          {func(p *core.Policy) { p.Body = 0 }, func(p *core.Policy) { p.Body = core.BodyRequire + 1 }},
 		"MinChainLevel": {func(p *core.Policy) { p.MinChainLevel = core.L3 + 1 }},
 		"Algorithms": {
 			func(p *core.Policy) { p.Algorithms = []core.Algorithm{} },

@@ -140,6 +140,11 @@ type Presented struct {
 	// Content is the hash of the body, where all of it is known before the handler
 	// runs; absent if not.
 	Content Hash
+	// ReadContent reads all of a body whose hash is not known. It is called under
+	// [BodyRequire] alone, once, when nothing but the body and the claim is left to check: so
+	// a stranger cannot make anybody hold a body. Its error refuses the message: an [*Error]
+	// as it is, any other with [CodeUnavailable].
+	ReadContent func(context.Context) (Hash, error)
 	// Observe judges the message and claims no token id: for modes that only report.
 	Observe bool
 

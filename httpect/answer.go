@@ -54,7 +54,7 @@ func (a *answer) begin() {
 	hold := 0
 	var bad error
 	if len(values) > 0 {
-		if bad = a.verify(values); bad == nil && a.t.match && a.want().Present {
+		if bad = a.verify(values); bad == nil && a.t.binding != core.BodyIgnore && a.want().Present {
 			hold = HoldBack
 		}
 	} else if !announced && a.to.Answer == core.AnswerRequired && a.resp.StatusCode < http.StatusBadRequest {
@@ -93,7 +93,7 @@ func (a *answer) want() core.Hash { return a.received.Heads()[0].Claims().OutHas
 // checkSent holds what the peer says it got against what was sent.
 func (a *answer) checkSent() error {
 	got, sent := a.received.Heads()[0].Claims().InpHash, a.sent.content()
-	if !a.t.match || !got.Present || !sent.Present || got == sent {
+	if a.t.binding == core.BodyIgnore || !got.Present || !sent.Present || got == sent {
 		return nil
 	}
 	bad := core.NewError(core.CodeBody, errors.New("the peer's record names another request body than was sent"))
@@ -121,7 +121,10 @@ func (a *answer) atEnd(sum core.Hash) error {
 	if err := a.checkSent(); err != nil {
 		return err
 	}
-	if want := a.want(); a.t.match && want.Present && want != sum {
+	if a.t.binding == core.BodyRequire && !a.sent.content().Present {
+		return core.NewError(core.CodeBody, errors.New("the request was answered before all of its body was sent"))
+	}
+	if want := a.want(); a.t.binding != core.BodyIgnore && want.Present && want != sum {
 		bad := errBodyDiffers()
 		a.t.service.BodyDiffered(a.ctx, bad)
 		return bad

@@ -6,9 +6,11 @@ package httpect
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,12 +28,16 @@ type body struct {
 	// atEnd judges the body once its end was seen, with no hash if not all of it was; its
 	// error is what reading gives from then on, with no data beside it.
 	atEnd func(core.Hash) error
-	// closed is called after the source was closed, which may read it to its end.
+	// closed is called after the source was closed, which may read it to its end, and once
+	// all of it was read to be held.
 	closed func()
 	// hold is how many bytes wait for the end; onClose is how many are read on when such
 	// a body is closed.
 	hold    int
 	onClose int64
+	// declared is the length that the peer was told of, 0 or -1 if it was not: who sends
+	// so much does not look for the end.
+	declared int64
 
 	// reading is held by whoever reads the source, who may wait there for long; what is
 	// below it is theirs.
@@ -65,7 +71,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	b.begin()
-	if b.hold == 0 {
+	if b.hold == 0 && b.buf == nil {
 		return b.direct(p)
 	}
 	if b.buf == nil {
@@ -106,8 +112,8 @@ func (b *body) direct(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.src.Read(p)
-	b.passed(n)
 	b.hash.Write(p[:n])
+	b.passed(n)
 	if err != nil {
 		b.end(err)
 	}
@@ -131,11 +137,17 @@ func (b *body) source(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// passed counts what came from the source.
+// passed counts what came from the source, and was hashed where it has a declared length.
 func (b *body) passed(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.count += int64(n)
+	if b.declared > 0 && n > 0 {
+		b.sum = core.Hash{}
+		if b.count == b.declared {
+			b.sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
+		}
+	}
 }
 
 // passedSoFar returns how many bytes came from the source.
@@ -174,6 +186,41 @@ func (b *body) fill() {
 		b.end(err)
 	}
 }
+
+// whole reads all of a body that nobody has read yet, to be given out later, and leaves it
+// to the caller to judge. One of more than limit bytes is [core.CodeBodyTooLarge].
+func (b *body) whole(limit int64) (core.Hash, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.begun() {
+		return core.Hash{}, core.NewError(core.CodeBody, errors.New("the body was read before it could be checked"))
+	}
+	b.begin()
+	b.atEnd = nil
+	b.buf = make([]byte, 0, wholeStart)
+	for b.err == nil {
+		b.buf = slices.Grow(b.buf, 1)
+		b.fill()
+		if int64(len(b.buf)) > limit {
+			return core.Hash{}, errBodyTooLarge
+		}
+	}
+	if !isEOF(b.err) {
+		if _, ok := errors.AsType[*http.MaxBytesError](b.err); ok {
+			return core.Hash{}, errBodyTooLarge
+		}
+		return core.Hash{}, core.NewError(core.CodeUnavailable, fmt.Errorf("reading the body: %w", b.err))
+	}
+	if b.closed != nil {
+		b.closed()
+	}
+	return b.content(), nil
+}
+
+// wholeStart is how much room a body that is read whole has at first.
+const wholeStart = 4 << 10
+
+var errBodyTooLarge = core.NewError(core.CodeBodyTooLarge, errors.New("the body is over the cap of what is held whole"))
 
 // end notes what the source ended with, and judges a body that was read whole.
 func (b *body) end(err error) {

@@ -25,14 +25,14 @@ import (
 // It panics when it is made, never while it serves, if s is nil or an option asks for
 // less than the verifier's policy.
 func Middleware(s *core.Service, opts ...Option) func(http.Handler) http.Handler {
-	m := &middleware{service: s, config: config{buffer: DefaultResponseBuffer, drain: DefaultDrain}}
+	m := &middleware{service: s, config: config{buffer: DefaultResponseBuffer, drain: DefaultDrain, whole: DefaultBodyBuffer}}
 	for _, o := range opts {
 		m.config = o.apply(m.config)
 	}
 	if why := m.wrong(); why != "" {
 		panic("httpect.Middleware: " + why) //nolint:forbidigo // wiring time: the program has not begun to serve
 	}
-	m.match = s.Verifier().Policy().Body == core.BodyMatch
+	m.binding = s.Verifier().Policy().Body
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 	}
@@ -49,7 +49,7 @@ func (m *middleware) wrong() string {
 		return "WithMinLevel: no such level"
 	case m.minLevel != 0 && m.minLevel < m.service.Verifier().Policy().MinLevel:
 		return "WithMinLevel: below the minimum level of the policy, which can only be raised"
-	case m.buffer < 0 || m.drain < 0:
+	case m.buffer < 0 || m.drain < 0 || m.whole < 0:
 		return "a limit is negative"
 	case m.length > KeepLength:
 		return "WithLengthPolicy: no such policy"
@@ -60,7 +60,7 @@ func (m *middleware) wrong() string {
 type middleware struct {
 	config
 	service *core.Service
-	match   bool
+	binding core.BodyBinding
 }
 
 // exchange is one request and its response on their way through the middleware.
@@ -73,6 +73,9 @@ type exchange struct {
 	// request is what the handler got; its route is known once the handler returned.
 	request *http.Request
 	body    *body
+	// declared is the length of the body as the sender declared it, -1 if it did not.
+	declared int64
+	trailer  http.Header
 	// mode is that of the middleware furthest out, or of one further in that enforces what
 	// was only observed before. known is the hash of a body that is empty.
 	mode  Mode
@@ -96,6 +99,10 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	x := &exchange{m: m, mode: m.mode, known: contentOf(r), values: r.Header[FieldName], before: maps.Clone(w.Header())}
 	if r.TLS != nil {
 		x.evidence.Peer = peerOf(r.TLS)
+	}
+	if m.binding == core.BodyRequire && !x.known.Present {
+		x.declared = r.ContentLength
+		x.takeBody(r)
 	}
 	if err := x.verify(ctx); err != nil {
 		m.writeProblem(w, r, err)
@@ -131,9 +138,13 @@ func (x *exchange) verify(ctx context.Context) *core.Error {
 }
 
 func (x *exchange) presented() core.Presented {
-	return core.Presented{
+	p := core.Presented{
 		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
 	}
+	if x.m.binding == core.BodyRequire && !x.known.Present {
+		p.ReadContent = x.readBody
+	}
+	return p
 }
 
 // asError takes what a verifier or a task returned as the error it documents.
@@ -165,7 +176,7 @@ func (x *exchange) start(r *http.Request) *core.Error {
 		x.request.Header = maps.Clone(r.Header)
 		strip(x.request.Header)
 	}
-	x.wrapBody(r) //nolint:contextcheck // the request has it
+	x.bindBody(r) //nolint:contextcheck // the request has it
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 	if x.mode != Observe || m.mode == Observe {
 		return nil
 	}
-	x.setMode(m.mode)
+	x.rebind(func() { x.mode = m.mode })
 	if m.mode == Optional && !anyToken(x.values) {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 		return asError(err)
 	}
 	seen := x.received != nil
-	x.received = r
+	x.rebind(func() { x.received = r })
 	if !seen && x.task != nil {
 		// The task began as a root, since the same could not be verified a moment ago.
 		bad := core.NewError(core.CodeUnavailable, errors.New("the tokens verified at the second look alone"))
@@ -62,13 +62,13 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 	return nil
 }
 
-// setMode changes how the body is judged, when nobody is reading it.
-func (x *exchange) setMode(mode Mode) {
+// rebind changes what the body is held against, when nobody is reading it.
+func (x *exchange) rebind(change func()) {
 	if x.body != nil {
 		x.body.reading.Lock()
 		defer x.body.reading.Unlock()
 	}
-	x.mode = mode
+	change()
 }
 
 // raise says what of this middleware's requirements a request does not meet.

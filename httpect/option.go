@@ -39,6 +39,9 @@ const (
 const (
 	// DefaultResponseBuffer is how many bytes of a response wait for its token.
 	DefaultResponseBuffer = 32 << 10
+	// DefaultBodyBuffer is how large a body may be that a policy of [core.BodyRequire] holds
+	// whole before the handler runs.
+	DefaultBodyBuffer = 1 << 20
 	// DefaultDrain is how many bytes of a body are read on after the handler, or on
 	// closing, so that its end is seen (profile 9.7).
 	DefaultDrain = 256 << 10
@@ -75,6 +78,7 @@ type config struct {
 	action   func(*http.Request) string
 	buffer   int
 	drain    int64
+	whole    int64
 	length   LengthPolicy
 }
 
@@ -115,6 +119,12 @@ func WithAction(f func(*http.Request) string) Option {
 // token of a response with a body as a trailer.
 func WithResponseBuffer(bytes int) Option {
 	return option(func(c config) config { c.buffer = bytes; return c })
+}
+
+// WithBodyBuffer sets how large a request's body may be under [core.BodyRequire], which
+// holds it whole until it was compared; a larger one is refused with 413 (profile 9.7).
+func WithBodyBuffer(bytes int64) Option {
+	return option(func(c config) config { c.whole = bytes; return c })
 }
 
 // WithDrain sets how many bytes of a request's body are read on after the handler.

@@ -4,6 +4,7 @@
 package httpect
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -12,28 +13,12 @@ import (
 	"github.com/go-ect/ect/core"
 )
 
-// wrapBody lets the body be hashed as the handler reads it, and compared if it is bound.
-func (x *exchange) wrapBody(r *http.Request) {
-	want := x.want()
-	if x.known.Present {
-		if want.Present {
-			x.setBodyState(core.BodyBound) // compared before the claim
-		}
-		return
-	}
-	if x.task == nil && !want.Present && r.Trailer == nil {
-		return
-	}
-	hold := 0
-	if want.Present {
-		x.setBodyState(core.BodyPending)
-		if x.mode != Observe {
-			hold = HoldBack
-		}
-	}
-	trailer := x.wrapTrailer(r)
-	x.body = newBody(r.Body, hold, func(sum core.Hash) error {
+// takeBody makes the body one that is hashed as it is read, and compared if it is bound.
+func (x *exchange) takeBody(r *http.Request) {
+	trailer := x.takeTrailer(r)
+	x.body = newBody(r.Body, 0, func(sum core.Hash) error {
 		trailer()
+		want := x.want()
 		switch {
 		case !want.Present || !sum.Present:
 			return nil
@@ -50,19 +35,58 @@ func (x *exchange) wrapBody(r *http.Request) {
 		return nil
 	})
 	x.body.closed, x.body.onClose = trailer, x.m.drain
-	x.request.Body = x.body
 }
 
-// wrapTrailer gives the handler a trailer section of its own, as tokens in a request's
+// readBody reads all of the body, for a policy that requires it to be compared before the
+// token is claimed.
+func (x *exchange) readBody(context.Context) (core.Hash, error) {
+	if x.declared > x.m.whole {
+		return core.Hash{}, errBodyTooLarge
+	}
+	return x.body.whole(x.m.whole)
+}
+
+// bindBody gives the handler the body, and says what is known of it.
+func (x *exchange) bindBody(r *http.Request) {
+	want := x.want()
+	if x.known.Present {
+		if want.Present {
+			x.setBodyState(core.BodyBound) // compared before the claim
+		}
+		return
+	}
+	if x.body == nil {
+		if x.task == nil && !want.Present && r.Trailer == nil {
+			return
+		}
+		x.takeBody(r)
+	}
+	switch {
+	case !want.Present:
+	case x.body.content().Present:
+		x.setBodyState(core.BodyBound) // compared before the claim
+	default:
+		x.setBodyState(core.BodyPending)
+		if x.mode != Observe {
+			x.body.holdBack(HoldBack)
+		}
+	}
+	x.request.Body = x.body
+	if x.trailer != nil {
+		x.request.Trailer = x.trailer
+	}
+}
+
+// takeTrailer makes a trailer section of the handler's own, as tokens in a request's
 // trailer are ignored and not passed on. It returns what copies the other fields over
 // once they came.
-func (x *exchange) wrapTrailer(r *http.Request) func() {
+func (x *exchange) takeTrailer(r *http.Request) func() {
 	if r.Trailer == nil {
 		return func() {}
 	}
 	own := maps.Clone(r.Trailer)
 	strip(own)
-	x.request.Trailer = own
+	x.trailer = own
 	var mu sync.Mutex // a body may be closed while it is read
 	return func() {
 		mu.Lock()
@@ -85,7 +109,7 @@ func (x *exchange) differs() *core.Error {
 
 // want is the hash that the body must have, absent if it is not bound to one.
 func (x *exchange) want() core.Hash {
-	if !x.m.match || x.received == nil {
+	if x.m.binding == core.BodyIgnore || x.received == nil {
 		return core.Hash{}
 	}
 	s, ok := x.received.Sender()

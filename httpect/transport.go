@@ -28,7 +28,7 @@ var ErrNoTask = errors.New("httpect: the call belongs to no task")
 type Transport struct {
 	service *core.Service
 	base    http.RoundTripper
-	match   bool
+	binding core.BodyBinding
 	gzip    bool
 }
 
@@ -50,7 +50,7 @@ func NewTransport(s *core.Service, base http.RoundTripper) (*Transport, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	t := &Transport{service: s, base: base, match: s.Verifier().Policy().Body == core.BodyMatch, gzip: true}
+	t := &Transport{service: s, base: base, binding: s.Verifier().Policy().Body, gzip: true}
 	if h, ok := base.(*http.Transport); ok {
 		t.gzip = !h.DisableCompression
 	}
@@ -201,6 +201,7 @@ func (t *Transport) hashRequest(out *http.Request, to core.Audience) (*sending, 
 		return &sending{known: emptyHash}, nil
 	case out.GetBody == nil:
 		b := newBody(out.Body, 0, nil)
+		b.declared = out.ContentLength
 		out.Body = b
 		return &sending{body: b}, nil
 	case !to.Hashes:
