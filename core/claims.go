@@ -13,7 +13,7 @@ import (
 )
 
 // Claims is what a token says, its issuer aside: whether that is more than a claim
-// depends on the level, so it is asked of [Verified]. The slices must not be changed.
+// depends on the level, so it is asked of [Verified].
 type Claims struct {
 	// Audience names every entity that will verify the token (`aud`).
 	Audience []string
@@ -31,6 +31,19 @@ type Claims struct {
 	InpHash, OutHash Hash
 	// Ext holds the members of `ect_ext` that the profile defines.
 	Ext Ext
+}
+
+// clone returns a copy that shares nothing that could be changed: tokens are remembered, and
+// what one request does with its claims is not another's business.
+func (c *Claims) clone() Claims {
+	d := *c
+	d.Audience, d.Pred = slices.Clone(c.Audience), slices.Clone(c.Pred)
+	d.Ext.PredDigests = slices.Clone(c.Ext.PredDigests)
+	if c.Ext.Policy != nil {
+		p := *c.Ext.Policy
+		d.Ext.Policy = &p
+	}
+	return d
 }
 
 // Hash is a SHA-256 of a content, or its absence, which is the zero value. Values are

@@ -22,8 +22,9 @@ type token struct {
 	signed bool
 	header header
 	claims claimSet
-	// text is the token as presented, without the white space around it.
-	text string
+	// text is the token as presented, without the white space around it; normal is that of
+	// a signed token that was verified, as it is stored and forwarded (profile 2.8).
+	text, normal string
 	// payload is the JSON of the claims.
 	payload string
 	// input is the JWS Signing Input of a signed token.
@@ -62,6 +63,9 @@ func split(values []string, limits Limits, tooLarge Code) ([]string, *Error) {
 			if len(texts) == limits.Tokens {
 				return nil, refuse(tooLarge, "more tokens than a message may carry")
 			}
+			if len(part) < len(v) {
+				part = strings.Clone(part) // not to keep the whole field for it
+			}
 			texts = append(texts, part)
 		}
 	}
@@ -69,8 +73,9 @@ func split(values []string, limits Limits, tooLarge Code) ([]string, *Error) {
 }
 
 // open detects the level class of a text and reads its parts, their form checked and
-// nothing else (profile 2.5 to 2.7). A text with a dot is never looked at as L1.
-func open(text string, limits Limits, sc *jsonscan.Scanner) (*token, *Error) {
+// nothing else (profile 2.5 to 2.7). A text with a dot is never looked at as L1. Headers
+// that are known need no second look.
+func open(text string, limits Limits, sc *jsonscan.Scanner, known *memory) (*token, *Error) {
 	switch {
 	case len(text) > limits.TokenBytes:
 		return nil, refuse(CodeTooLarge, "a token is longer than allowed")
@@ -94,11 +99,7 @@ func open(text string, limits Limits, sc *jsonscan.Scanner) (*token, *Error) {
 		if err := t.openSignature(text[second+1:]); err != nil {
 			return nil, NewError(CodeMalformed, err)
 		}
-		head, err := decodeText(text[:dot])
-		if err == nil {
-			err = t.header.parse(sc, head)
-		}
-		if err != nil {
+		if err := t.openHeader(text[:dot], sc, known); err != nil {
 			return nil, NewError(CodeMalformed, err)
 		}
 	}
@@ -138,6 +139,20 @@ func decodeText(s string) (string, error) {
 		return "", formError{} // the decoder's own error names a place in the token
 	}
 	return string(buf[:n]), nil
+}
+
+func (t *token) openHeader(s string, sc *jsonscan.Scanner, known *memory) error {
+	if known != nil {
+		if h, ok := known.headers.get(s); ok {
+			t.header = h
+			return nil
+		}
+	}
+	text, err := decodeText(s)
+	if err != nil {
+		return err
+	}
+	return t.header.parse(sc, text)
 }
 
 func (t *token) openSignature(s string) error {
@@ -286,7 +301,7 @@ const (
 
 // Unverified is a token whose form is right and whose word is worth nothing yet: for
 // binders, logs of one's own and debugging. It is immutable.
-type Unverified struct{ t *token }
+type Unverified token
 
 // ParseWithoutVerification reads the form of a token and believes nothing of it. The
 // error is an [*Error] with [CodeMalformed] or [CodeTooLarge].
@@ -295,32 +310,32 @@ func ParseWithoutVerification(text string) (*Unverified, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, bad := open(strings.Trim(text, " \t"), limits, new(jsonscan.Scanner))
+	t, bad := open(strings.Trim(text, " \t"), limits, new(jsonscan.Scanner), nil)
 	if bad != nil {
 		return nil, bad
 	}
-	return &Unverified{t}, nil
+	return (*Unverified)(t), nil
 }
 
 // Signed tells whether the token has a signature, checked by nobody yet.
-func (u *Unverified) Signed() bool { return u.t.signed }
+func (u *Unverified) Signed() bool { return u.signed }
 
 // ClaimedIssuer returns `iss`, "" if absent.
-func (u *Unverified) ClaimedIssuer() string { return u.t.claims.issuer }
+func (u *Unverified) ClaimedIssuer() string { return u.claims.issuer }
 
 // KeyID returns the `kid` of a signed token.
-func (u *Unverified) KeyID() string { return u.t.header.keyID }
+func (u *Unverified) KeyID() string { return u.header.keyID }
 
 // Algorithm returns the `alg` of a signed token, 0 if it is none of ours.
-func (u *Unverified) Algorithm() Algorithm { return u.t.header.algorithm }
+func (u *Unverified) Algorithm() Algorithm { return u.header.algorithm }
 
-// ClaimsWithoutVerification returns the claims as far as they could be read.
-func (u *Unverified) ClaimsWithoutVerification() Claims { return u.t.claims.Claims }
+// ClaimsWithoutVerification returns a copy of the claims as far as they could be read.
+func (u *Unverified) ClaimsWithoutVerification() Claims { return u.claims.clone() }
 
 // Digest returns the token digest (profile 2.8).
-func (u *Unverified) Digest() id.Digest { return u.t.digest }
+func (u *Unverified) Digest() id.Digest { return u.digest }
 
 // PayloadWithoutVerification returns the JSON of the claims.
 func (u *Unverified) PayloadWithoutVerification() json.RawMessage {
-	return json.RawMessage(u.t.payload)
+	return json.RawMessage(u.payload)
 }

@@ -31,3 +31,6 @@ func Split(values []string, l Limits) ([]string, Code) {
 	}
 	return texts, 0
 }
+
+// ParseDER takes the ASN.1 form of an ECDSA signature apart into r || s.
+func ParseDER(sig, der []byte) bool { return parseDER(sig, der) }

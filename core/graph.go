@@ -29,7 +29,7 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 		default:
 			n := m.nodes[i]
 			if t.signed {
-				n.Token, n.Domain = t.normalText(), t.key.Domain
+				n.Token, n.Domain = t.normal, t.key.Domain
 			} else {
 				n.Key.Issuer = strings.Clone(n.Key.Issuer) // not to keep the whole field for it
 			}
@@ -102,13 +102,8 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 	for n := range judged {
 		t := &m.tokens[m.at[n]]
 		v := m.verified(t)
-		if v.signed {
-			v.text = m.batch[n].Token
-		} else {
-			v.text = t.normalText()
-		}
 		v.judged(judged[n])
-		v.link = newLink(&v.claims, v.digest, v.text)
+		v.link = newLink(&t.claims.Claims, t.digest, v.Text())
 		all[n] = v
 		if t.role == Head {
 			m.result.heads = append(m.result.heads, v)
@@ -131,11 +126,7 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 }
 
 func (m *message) verified(t *received) *Verified {
-	return &Verified{
-		signed: t.signed, issuer: t.claims.issuer, claims: t.claims.Claims,
-		payload: t.payload, text: t.text, digest: t.digest,
-		role: t.role, binding: t.key.Binding, partial: true, lowest: L1,
-	}
+	return &Verified{token: t.token, role: t.role, binding: t.key.Binding, partial: true, lowest: L1}
 }
 
 // sender finds the head that the body belongs to (profile 9.7).
@@ -149,7 +140,7 @@ func (m *message) sender() *Verified {
 	}
 	var found *Verified
 	for _, h := range heads {
-		if h.issuer != peer {
+		if h.claims.issuer != peer {
 			continue
 		}
 		if found != nil {
@@ -170,7 +161,7 @@ func (m *message) checkAnswer(judged []dag.Judgement) *Error {
 	if len(heads) != 1 {
 		return refuse(CodeAnswer, "an answer has one head")
 	}
-	if heads[0].issuer != want.peer {
+	if heads[0].claims.issuer != want.peer {
 		return refuse(CodeAnswer, "the answer is not by the identity that was called")
 	}
 	if want.taken(heads[0].claims.TaskID, heads[0].digest) {
@@ -332,7 +323,7 @@ func (m *message) claimIDs(ctx context.Context) *Error {
 		case o == replay.Conflict:
 			h := m.result.heads[n]
 			if h.signed {
-				m.v.cfg.observers.evidence(ctx, Equivocation{Issuer: h.issuer, TaskID: h.claims.TaskID, Second: texts[n]})
+				m.v.cfg.observers.evidence(ctx, Equivocation{Issuer: h.claims.issuer, TaskID: h.claims.TaskID, Second: texts[n]})
 			}
 			bad = refuse(CodeEquivocation, "another token of the same issuer and id was presented before")
 		case o == replay.Same && m.v.policy.Replay == ReplayOncePerInstance:

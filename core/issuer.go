@@ -5,6 +5,7 @@ package core
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -282,16 +283,21 @@ func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string
 	b := make([]byte, 0, n+1+2*maxSignature)
 	b = append(b, i.headers[rev]...)
 	b = base64.RawURLEncoding.AppendEncode(b, payload)
-	sig, err := i.signer.Sign(ctx, b[:n:n])
+	digest, alg := Digest(sha256.Sum256(b[:n])), i.signer.Algorithm()
+	var sig []byte
+	var err error
+	if key, ok := i.signer.(*keySigner); ok && alg == ES256 { // what it signs is the digest
+		sig, err = key.signSHA256(digest)
+	} else {
+		sig, err = i.signer.Sign(ctx, b[:n:n])
+	}
 	if err != nil {
 		return "", Digest{}, err
 	}
-	alg := i.signer.Algorithm()
 	if len(sig) != alg.signatureLen() {
 		return "", Digest{}, errors.New("ect: issue: the signer gave a signature of the wrong length")
 	}
 	lowS(alg, sig)
-	digest := digestOf(string(b[:n]))
 	b = base64.RawURLEncoding.AppendEncode(append(b, '.'), sig)
 	return string(b), digest, nil
 }

@@ -72,14 +72,8 @@ func finding(b bool) Finding {
 // (profile 4.2). Only a [Verifier] makes one. It is immutable and safe for concurrent
 // use; a nil or zero one says nothing and claims nothing.
 type Verified struct {
-	signed bool
-	issuer string
-	claims Claims
-	// payload is the JSON that was verified.
-	payload string
-	text    string
-	digest  Digest
-
+	// token is shared with others who got the same one: nothing of it is ever changed.
+	*token
 	role    Role
 	binding Binding
 	lowest  Level
@@ -88,6 +82,16 @@ type Verified struct {
 	cross   bool
 	carried []*Verified
 	link    *link
+}
+
+var noToken token
+
+// read returns the token, an empty one where there is none.
+func (v *Verified) read() *token {
+	if v == nil || v.token == nil {
+		return &noToken
+	}
+	return v.token
 }
 
 // Level returns the level achieved: L1 or L2 in this version (profile 1.2).
@@ -107,28 +111,35 @@ func (v *Verified) Role() Role { return v.role }
 // Issuer returns who issued a signed token: its `iss`, which its key is bound to. Of
 // an unsigned token it returns "", as nobody is known to have issued it.
 func (v *Verified) Issuer() string {
-	if !v.signed {
+	t := v.read()
+	if !t.signed {
 		return ""
 	}
-	return v.issuer
+	return t.claims.issuer
 }
 
 // ClaimedIssuer returns `iss` whatever the level, "" if absent. At L1 anybody may have
 // written it (profile 1.6).
-func (v *Verified) ClaimedIssuer() string { return v.issuer }
+func (v *Verified) ClaimedIssuer() string { return v.read().claims.issuer }
 
-// Claims returns what the token says. Its slices must not be changed.
-func (v *Verified) Claims() Claims { return v.claims }
+// Claims returns a copy of what the token says.
+func (v *Verified) Claims() Claims { return v.read().claims.clone() }
 
 // Claim returns a top-level claim as sent, one that the profile does not know included.
-func (v *Verified) Claim(name string) (json.RawMessage, bool) { return member(v.payload, name) }
+func (v *Verified) Claim(name string) (json.RawMessage, bool) { return member(v.read().payload, name) }
 
 // Text returns the token, an ECDSA signature in its low form: what is stored and
 // forwarded (profile 2.8).
-func (v *Verified) Text() string { return v.text }
+func (v *Verified) Text() string {
+	t := v.read()
+	if t.signed {
+		return t.normal
+	}
+	return t.text
+}
 
 // Digest returns the token digest, by which tokens are told apart (profile 2.8).
-func (v *Verified) Digest() Digest { return v.digest }
+func (v *Verified) Digest() Digest { return v.read().digest }
 
 // Binding tells how the issuer's key was bound to it; [BindingNone] at L1.
 func (v *Verified) Binding() Binding { return v.binding }
@@ -140,7 +151,8 @@ func (v *Verified) LowestLevel() Level { return v.lowest }
 // EdgesBound tells whether the token names its predecessors by digest, so that no
 // other token can stand in for one (profile 3.6). A root has nothing to bind: [Yes].
 func (v *Verified) EdgesBound() Finding {
-	return finding(len(v.claims.Pred) == 0 || v.claims.Ext.PredDigests != nil)
+	c := &v.read().claims
+	return finding(len(c.Pred) == 0 || c.Ext.PredDigests != nil)
 }
 
 // Complete tells whether the graph is known from this token down to the roots. At L1

@@ -4,14 +4,13 @@
 package core
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha512"
 	"math/big"
-	"strings"
-	"sync"
 )
 
 // publicKey is what all public keys of the standard library can do.
@@ -95,8 +94,39 @@ func (d derInteger) append(b []byte) []byte {
 	return append(b, t...)
 }
 
-// halfOrder is half of the order of a curve; an s above it has a twin below (profile 2.8).
+// parseDER takes the ASN.1 form of an ECDSA signature apart into r || s, which fill sig. It
+// tells whether it is one: two integers that are not negative and fit, in the one way that
+// DER has of writing them.
+func parseDER(sig, der []byte) bool {
+	if len(der) < 2 || der[0] != 0x30 || der[1] >= 0x80 || int(der[1]) != len(der)-2 {
+		return false
+	}
+	rest := der[2:]
+	for half := range 2 {
+		out := sig[half*len(sig)/2 : (half+1)*len(sig)/2]
+		if len(rest) < 3 || rest[0] != 0x02 || rest[1] == 0 || rest[1] >= 0x80 || int(rest[1]) > len(rest)-2 {
+			return false
+		}
+		n := rest[2 : 2+rest[1]]
+		rest = rest[2+len(n):]
+		if n[0] >= 0x80 || n[0] == 0 && len(n) > 1 && n[1] < 0x80 {
+			return false
+		}
+		if n[0] == 0 {
+			n = n[1:]
+		}
+		if len(n) > len(out) {
+			return false
+		}
+		copy(out[len(out)-len(n):], n)
+	}
+	return len(rest) == 0
+}
+
+// The orders of the curves, and half of them: an s above it has a twin below (profile 2.8).
 var (
+	order256     = elliptic.P256().Params().N.FillBytes(make([]byte, 32))
+	order384     = elliptic.P384().Params().N.FillBytes(make([]byte, 48))
 	halfOrder256 = new(big.Int).Rsh(elliptic.P256().Params().N, 1).FillBytes(make([]byte, 32))
 	halfOrder384 = new(big.Int).Rsh(elliptic.P384().Params().N, 1).FillBytes(make([]byte, 48))
 )
@@ -104,37 +134,33 @@ var (
 // lowS puts the s of a signature into the low half, in place, and tells whether it
 // was in the high one.
 func lowS(alg Algorithm, sig []byte) bool {
-	half, curve := halfOrder256, elliptic.P256()
+	half, order := halfOrder256, order256
 	switch alg {
 	case ES256:
 	case ES384:
-		half, curve = halfOrder384, elliptic.P384()
+		half, order = halfOrder384, order384
 	default:
 		return false
 	}
 	s := sig[len(sig)/2:]
-	for i := range s {
-		switch {
-		case s[i] < half[i]:
-			return false
-		case s[i] > half[i]:
-			n := new(big.Int).Sub(curve.Params().N, new(big.Int).SetBytes(s))
-			n.FillBytes(s)
-			return true
-		}
+	if bytes.Compare(s, half) <= 0 {
+		return false
 	}
-	return false
+	borrow := 0
+	for i := len(s) - 1; i >= 0; i-- {
+		d := int(order[i]) - int(s[i]) - borrow
+		borrow = d >> 8 & 1
+		s[i] = byte(d)
+	}
+	return true
 }
 
-// normalText returns the text of a token with s in the low half, which is what is
+// normalText returns the text of a signed token with s in the low half, which is what is
 // stored and forwarded (profile 2.8).
 func (t *token) normalText() string {
-	if !t.signed {
-		return strings.Clone(t.text)
-	}
 	sig := t.sig
 	if !lowS(t.header.algorithm, sig[:t.sigLen]) {
-		return strings.Clone(t.text)
+		return t.text
 	}
 	b := make([]byte, 0, len(t.text))
 	b = append(append(b, t.input...), '.')
@@ -149,64 +175,4 @@ func sameKey(a, b publicKey) bool {
 		}
 	}
 	return a.Equal(b)
-}
-
-// memory remembers verified signatures, so that a predecessor that comes again costs
-// a lookup. An entry is a digest of what was signed, the signature and the key; only
-// the same three are found again. When a shard is full it forgets its older half.
-type memory struct {
-	shards   [memoryShards]memoryShard
-	perShard int
-}
-
-const memoryShards = 16
-
-type memoryShard struct {
-	mu          sync.Mutex
-	now, before map[memoryKey]publicKey
-}
-
-type memoryKey struct {
-	digest Digest
-	sig    [maxSignature]byte
-	alg    Algorithm
-}
-
-func newMemory(entries int) *memory {
-	return &memory{perShard: max(entries/(2*memoryShards), 1)}
-}
-
-func (m *memory) at(t *token) (*memoryShard, memoryKey) {
-	return &m.shards[t.digest[0]%memoryShards], memoryKey{t.digest, t.sig, t.header.algorithm}
-}
-
-// has tells whether this very signature was verified under this very key.
-func (m *memory) has(t *token, key publicKey) bool {
-	s, k := m.at(t)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known, ok := s.now[k]; ok {
-		return sameKey(known, key)
-	}
-	known, ok := s.before[k]
-	if !ok || !sameKey(known, key) {
-		return false
-	}
-	s.put(k, known, m.perShard)
-	return true
-}
-
-// add remembers a signature that was verified.
-func (m *memory) add(t *token, key publicKey) {
-	s, k := m.at(t)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.put(k, key, m.perShard)
-}
-
-func (s *memoryShard) put(k memoryKey, key publicKey, limit int) {
-	if s.now == nil || len(s.now) >= limit {
-		s.before, s.now = s.now, make(map[memoryKey]publicKey, 64)
-	}
-	s.now[k] = key
 }

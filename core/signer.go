@@ -4,18 +4,16 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/asn1"
 	"errors"
 	"fmt"
-	"math/big"
 )
 
 // Signer signs what an [Issuer] writes. It takes a context, so that a key service on
@@ -60,11 +58,10 @@ func (s *keySigner) KeyID() string        { return s.keyID }
 func (s *keySigner) Sign(_ context.Context, input []byte) ([]byte, error) {
 	switch s.alg {
 	case ES256:
-		sum := sha256.Sum256(input)
-		return s.ecdsa(sum[:], crypto.SHA256, elliptic.P256())
+		return s.signSHA256(sha256.Sum256(input))
 	case ES384:
 		sum := sha512.Sum384(input)
-		return s.ecdsa(sum[:], crypto.SHA384, elliptic.P384())
+		return s.ecdsa(sum[:], crypto.SHA384)
 	}
 	if key, ok := s.key.(ed25519.PrivateKey); ok {
 		return ed25519.Sign(key, input), nil
@@ -72,7 +69,12 @@ func (s *keySigner) Sign(_ context.Context, input []byte) ([]byte, error) {
 	return s.key.Sign(rand.Reader, input, crypto.Hash(0))
 }
 
-func (s *keySigner) ecdsa(sum []byte, hash crypto.Hash, curve elliptic.Curve) ([]byte, error) {
+// signSHA256 is Sign for an ES256 signer and an input that was hashed already.
+func (s *keySigner) signSHA256(sum [sha256.Size]byte) ([]byte, error) {
+	return s.ecdsa(sum[:], crypto.SHA256)
+}
+
+func (s *keySigner) ecdsa(sum []byte, hash crypto.Hash) ([]byte, error) {
 	var der []byte
 	var err error
 	if key, ok := s.key.(*ecdsa.PrivateKey); ok {
@@ -83,17 +85,21 @@ func (s *keySigner) ecdsa(sum []byte, hash crypto.Hash, curve elliptic.Curve) ([
 	if err != nil {
 		return nil, fmt.Errorf("ect: sign: %w", err)
 	}
-	var rs struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(der, &rs); err != nil || len(rest) > 0 {
+	sig := make([]byte, s.alg.signatureLen())
+	if !parseDER(sig, der) {
 		return nil, errors.New("ect: sign: the key gave no ECDSA signature")
 	}
-	size := (curve.Params().BitSize + 7) / 8
-	n := curve.Params().N
-	if rs.R.Sign() <= 0 || rs.S.Sign() <= 0 || rs.R.Cmp(n) >= 0 || rs.S.Cmp(n) >= 0 {
+	order := order256
+	if s.alg == ES384 {
+		order = order384
+	}
+	if half := len(sig) / 2; !inRange(sig[:half], order) || !inRange(sig[half:], order) {
 		return nil, errors.New("ect: sign: the key gave a signature out of range")
 	}
-	sig := make([]byte, 2*size)
-	rs.R.FillBytes(sig[:size])
-	rs.S.FillBytes(sig[size:])
 	return sig, nil
+}
+
+// inRange tells whether a number is more than 0 and less than the order of a curve.
+func inRange(n, order []byte) bool {
+	return bytes.Compare(n, order) < 0 && bytes.Count(n, []byte{0}) < len(n)
 }

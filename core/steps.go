@@ -39,12 +39,26 @@ type message struct {
 // received is one token of a message.
 type received struct {
 	*token
-	key  BoundKey
-	role Role
+	key BoundKey
+	// under is the key that the same text is known to verify under, nil if it is not known.
+	under publicKey
+	role  Role
 	// unbound is why no key could be bound; such a token may still be context.
 	unbound *Error
 	// copied tells that an equal token came before.
 	copied bool
+}
+
+// open reads a text, or remembers what was read of it.
+func (m *message) open(r *received, text string) (bad *Error) {
+	if m.v.memory != nil && len(text) > 1 {
+		if known, ok := m.v.memory.token(text); ok {
+			r.token, r.under = known.token, known.key
+			return nil
+		}
+	}
+	r.token, bad = open(text, m.v.policy.Limits, &m.scanner, m.v.memory)
+	return bad
 }
 
 // authenticate is steps 2 to 7 for every token, side by side where there are several.
@@ -96,7 +110,7 @@ func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
 	if r.claims.issuer == "" {
 		return claimsFault(r.token, pol)
 	}
-	key, err := m.v.binder.Bind(ctx, &Unverified{r.token}, m.p.Evidence)
+	key, err := m.v.binder.Bind(ctx, (*Unverified)(r.token), m.p.Evidence)
 	if err != nil {
 		bad, ok := errors.AsType[*Error](err)
 		switch {
@@ -116,9 +130,12 @@ func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
 	if r.sigLen != h.algorithm.signatureLen() {
 		return refuse(CodeSignature, "the signature is not as long as the algorithm's")
 	}
-	if m.v.memory == nil || !m.v.memory.has(r.token, public) {
+	if r.under == nil || !sameKey(r.under, public) {
 		if !verifySignature(r.token, key.Public) {
 			return refuse(CodeSignature, "the signature does not verify")
+		}
+		if r.under == nil { // or it is another's as well, who reads it
+			r.normal = r.normalText()
 		}
 		if m.v.memory != nil {
 			m.v.memory.add(r.token, public)

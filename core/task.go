@@ -272,7 +272,7 @@ func (t *Task) answerTo() (ids []string, peers []Audience) {
 		return nil, nil
 	}
 	for _, h := range t.received.heads {
-		a, ok := t.service.audiences.ByID(h.issuer)
+		a, ok := t.service.audiences.ByID(h.claims.issuer)
 		if ok && !slices.Contains(ids, a.ID) {
 			ids, peers = append(ids, a.ID), append(peers, a)
 		}

@@ -33,8 +33,9 @@ type verifierConfig struct {
 	memory    int
 }
 
-// DefaultSignatureMemory is how many verified signatures a verifier remembers.
-const DefaultSignatureMemory = 1 << 14
+// DefaultSignatureMemory is how many tokens whose signature was verified a verifier remembers:
+// some 20 MiB of typical ones.
+const DefaultSignatureMemory = 1 << 13
 
 // VerifierOption sets what has a good default.
 type VerifierOption interface {
@@ -64,7 +65,8 @@ func WithObserver(o Observer) VerifierOption {
 	})
 }
 
-// WithSignatureMemory sets how many verified signatures are remembered; 0 remembers none.
+// WithSignatureMemory sets how many tokens whose signature was verified are remembered, up
+// to 4 KiB each on average; 0 remembers none.
 func WithSignatureMemory(entries int) VerifierOption {
 	return verifierOption(func(c verifierConfig) verifierConfig { c.memory = entries; return c })
 }
@@ -191,11 +193,9 @@ func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) 
 		}
 	}
 	for i, text := range texts {
-		t, bad := open(text, v.policy.Limits, &m.scanner)
-		if bad != nil {
+		if bad := m.open(&m.tokens[i], text); bad != nil {
 			return nil, bad
 		}
-		m.tokens[i].token = t
 	}
 	for _, step := range steps {
 		if bad := step(m, ctx); bad != nil {
