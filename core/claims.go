@@ -71,6 +71,10 @@ type claimSet struct {
 	issuer string
 	fault  string
 	has    claimBits
+	// Room for what most tokens have, so that it costs no allocation of its own.
+	audience [1]string
+	preds    [2]UUID
+	shorts   [2]id.Short
 }
 
 type claimBits uint16
@@ -201,7 +205,8 @@ func (p *claimParser) audience() error {
 	const why = "aud is not a string or an array of strings"
 	if p.sc.Kind() != jsonscan.Array {
 		a, err := p.text(why, func(s string) bool { return s != "" })
-		p.Audience = []string{a}
+		p.claimSet.audience[0] = a
+		p.Audience = p.claimSet.audience[:]
 		return err
 	}
 	err := p.sc.Elements(func() error {
@@ -261,16 +266,13 @@ func (p *claimParser) pred() error {
 		_, err := p.sc.Skip()
 		return err
 	}
-	p.Pred = p.Pred[:0]
+	p.Pred = p.preds[:0]
 	n := 0
 	return p.sc.Elements(func() error {
 		u, err := p.uuid("pred holds something that is not a UUID")
 		if n++; n > MaxPred {
 			p.bad("pred holds too many")
 			return err
-		}
-		if p.Pred == nil {
-			p.Pred = make([]UUID, 0, 8)
 		}
 		p.Pred = append(p.Pred, u)
 		return err

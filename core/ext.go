@@ -173,7 +173,8 @@ func (p *claimParser) ext() error {
 	case hasPol != hasDecision:
 		p.bad("pol and pol_decision come as a pair")
 	case hasPol:
-		p.Ext.Policy = &pol
+		kept := pol
+		p.Ext.Policy = &kept
 	}
 	return nil
 }
@@ -240,7 +241,10 @@ func (p *claimParser) predDigests() error {
 		_, err := p.sc.Skip()
 		return err
 	}
-	digests := make([]id.Short, 0, max(len(p.Pred), 1))
+	digests := p.shorts[:0]
+	if len(p.Pred) > len(p.shorts) {
+		digests = make([]id.Short, 0, len(p.Pred))
+	}
 	err := p.sc.Elements(func() error {
 		var d id.Short
 		var form error

@@ -68,8 +68,8 @@ func New(s string) *Scanner {
 
 // Reset makes the scanner read another text from its beginning.
 func (sc *Scanner) Reset(s string) {
-	*sc = Scanner{s: s}
-	sc.names = sc.first[:0]
+	// What is left in first is not looked at, and goes with the scanner.
+	sc.s, sc.i, sc.depth, sc.names = s, 0, 0, sc.first[:0]
 }
 
 // Kind tells what value stands next, white space before it skipped.
@@ -151,7 +151,6 @@ func (sc *Scanner) Members(value func(name string) error) error {
 			return err
 		}
 	}
-	clear(sc.names[base:])
 	sc.names = sc.names[:base]
 	sc.depth--
 	return nil
