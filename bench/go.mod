@@ -1,0 +1,15 @@
+// What the hot path costs, held against its floor. Nested, so that what measures is none of
+// the library's requirements.
+module github.com/go-ect/ect/bench
+
+go 1.26.0
+
+require (
+	github.com/go-chi/chi/v5 v5.5.0
+	github.com/go-ect/ect v0.0.0
+	github.com/google/pprof v0.0.0-20261105003125-4bf881d7fb0b
+)
+
+require github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+
+replace github.com/go-ect/ect => ../

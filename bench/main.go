@@ -1,0 +1,207 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures what the hot path costs, each case against its floor in the same
+// run, and prints a table with the targets. A case and its floor take turns, some
+// milliseconds each, and what counts is the median over the rounds, so that other load on
+// the machine falls on both. Under a case that missed its target stands what it spent its
+// time on.
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 200, "how often a case and its floor take turns")
+	slice := flag.Duration("slice", 10*time.Millisecond, "how long a turn is, about")
+	only := flag.String("only", "", "the one case to measure")
+	profile := flag.Bool("profile", true, "profile what missed its target")
+	flag.Parse()
+	if *rounds < 1 || *slice <= 0 {
+		fmt.Fprintln(os.Stderr, "bench: -rounds and -slice are more than 0")
+		os.Exit(2)
+	}
+	if err := run(os.Stdout, settings{*rounds, *slice, *only, *profile}); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+type settings struct {
+	rounds  int
+	slice   time.Duration
+	only    string
+	profile bool
+}
+
+// row is a case measured.
+type row struct {
+	bench
+	// base and ours are medians in nanoseconds a run.
+	base, ours float64
+	ratio      float64
+	extra      string
+	top        []string
+}
+
+// value is what the target is about.
+func (r *row) value() float64 {
+	if r.ratioTarget > 0 {
+		return r.ratio
+	}
+	return r.ours - r.base
+}
+
+func (r *row) met() bool {
+	if r.ratioTarget > 0 {
+		return r.ratio <= r.ratioTarget
+	}
+	return r.value() < float64(r.target)
+}
+
+func run(w io.Writer, s settings) error {
+	var rows []row
+	for _, b := range benches() {
+		if s.only != "" && s.only != b.name {
+			continue
+		}
+		r, err := measure(b, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		rows = append(rows, r)
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("no case %q", s.only)
+	}
+	return write(w, rows, s)
+}
+
+// measure lets a case and its floor take turns.
+func measure(b bench, s settings) (r row, err error) {
+	base, ours, err := b.make()
+	if err != nil {
+		return row{}, err
+	}
+	defer ours.stop()
+	r = row{bench: b}
+	nBase, nOurs := calibrate(base, s.slice), calibrate(ours, s.slice)
+	var bs, os, ratios []float64
+	runtime.GC()
+	for range s.rounds {
+		x, err := turn(base, nBase)
+		if err != nil {
+			return row{}, err
+		}
+		y, err := turn(ours, nOurs)
+		if err != nil {
+			return row{}, err
+		}
+		bs, os, ratios = append(bs, x), append(os, y), append(ratios, y/x)
+	}
+	r.base, r.ours, r.ratio = median(bs), median(os), median(ratios)
+	if ours.extra != nil {
+		r.extra = ours.extra()
+	}
+	if s.profile && !r.met() {
+		r.top, err = top(ours, s)
+	}
+	return r, err
+}
+
+// calibrate returns how many runs take about as long as a turn.
+func calibrate(c *runner, slice time.Duration) int {
+	if c.n > 0 {
+		return c.n
+	}
+	n := 1
+	for {
+		took, err := turn(c, n)
+		if err != nil || took*float64(n) >= float64(slice)/4 {
+			if err != nil || took == 0 {
+				return n
+			}
+			return max(1, int(float64(slice)/took))
+		}
+		n *= 2
+	}
+}
+
+// turn runs a case n times and returns nanoseconds a run. What it needs is made before.
+func turn(c *runner, n int) (float64, error) {
+	if c.prepare != nil {
+		if err := c.prepare(n); err != nil {
+			return 0, err
+		}
+	}
+	var took time.Duration
+	var err error
+	pprof.Do(context.Background(), pprof.Labels(turnLabel, "run"), func(context.Context) {
+		start := time.Now()
+		for range n {
+			if err = c.run(); err != nil {
+				return
+			}
+		}
+		took = time.Since(start)
+	})
+	return float64(took.Nanoseconds()) / float64(n), err
+}
+
+func median(x []float64) float64 {
+	s := slices.Clone(x)
+	slices.SortFunc(s, cmp.Compare)
+	return s[len(s)/2]
+}
+
+func write(w io.Writer, rows []row, s settings) error {
+	fmt.Fprintf(w, "%s, %d CPUs, medians of %d turns of about %v\n\n", runtime.Version(), runtime.NumCPU(), s.rounds, s.slice)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "what\tfloor\tours\tmeasured\ttarget\t")
+	for i := range rows {
+		r := &rows[i]
+		measured, target := nanos(r.value()), "under "+r.target.String()
+		if r.ratioTarget > 0 {
+			measured, target = fmt.Sprintf("%.3f", r.ratio), fmt.Sprintf("at most %.2f", r.ratioTarget)
+		}
+		verdict := "met"
+		switch {
+		case r.ratioTarget == 0 && r.target == 0:
+			target, verdict = "", ""
+		case !r.met():
+			verdict = "MISSED"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.name, nanos(r.base), nanos(r.ours), measured+r.extra, target, verdict)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if len(r.top) == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s: where its time went, that of the garbage collector aside: own, and with what is called\n", r.name)
+		for _, line := range r.top {
+			fmt.Fprintln(w, "  "+line)
+		}
+	}
+	return nil
+}
+
+func nanos(ns float64) string {
+	if ns >= 1e4 || ns <= -1e4 {
+		return fmt.Sprintf("%.1f µs", ns/1e3)
+	}
+	return fmt.Sprintf("%.0f ns", ns)
+}

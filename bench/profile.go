@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"runtime/pprof"
+	"slices"
+	"strings"
+
+	"github.com/google/pprof/profile"
+)
+
+// turnLabel marks the samples of what is measured, and not of what is made for it.
+const turnLabel = "turn"
+
+// topLines is how many functions are shown of a case that missed its target.
+const topLines = 15
+
+// top runs a case under the profiler and returns the functions that took the most.
+func top(c *runner, s settings) ([]string, error) {
+	var out bytes.Buffer
+	n := calibrate(c, s.slice)
+	if err := pprof.StartCPUProfile(&out); err != nil {
+		return nil, err
+	}
+	for range s.rounds {
+		if _, err := turn(c, n); err != nil {
+			pprof.StopCPUProfile()
+			return nil, err
+		}
+	}
+	pprof.StopCPUProfile()
+	p, err := profile.Parse(&out)
+	if err != nil {
+		return nil, err
+	}
+	own, with := map[string]int64{}, map[string]int64{}
+	var total int64
+	for _, sample := range p.Sample {
+		if !sample.HasLabel(turnLabel, "run") {
+			continue
+		}
+		v := sample.Value[len(sample.Value)-1]
+		total += v
+		seen := map[string]bool{}
+		for i, l := range sample.Location {
+			for j, line := range l.Line {
+				name := line.Function.Name
+				if i == 0 && j == 0 {
+					own[name] += v
+				}
+				if !seen[name] {
+					with[name] += v
+					seen[name] = true
+				}
+			}
+		}
+	}
+	if total == 0 {
+		return []string{"too short for the profiler"}, nil
+	}
+	names := make([]string, 0, len(with))
+	for name := range with {
+		if !strings.HasPrefix(name, "main.") && (strings.Contains(name, "go-ect") || own[name]*100 >= total) {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(with[b], with[a]), strings.Compare(a, b)) })
+	var lines []string
+	for _, name := range names[:min(topLines, len(names))] {
+		share := func(v int64) float64 { return 100 * float64(v) / float64(total) }
+		lines = append(lines, fmt.Sprintf("%5.1f %%  %5.1f %%  %s", share(own[name]), share(with[name]), name))
+	}
+	return lines, nil
+}
