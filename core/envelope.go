@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/go-ect/ect/core/dag"
 	"github.com/go-ect/ect/core/id"
 	"github.com/go-ect/ect/internal/jsonscan"
 )
@@ -30,6 +31,9 @@ type token struct {
 	// input is the JWS Signing Input of a signed token.
 	input  string
 	digest Digest
+	// edges are the predecessors as the graph knows them. They share no memory with the
+	// rest, which a task store that keeps them does not.
+	edges  []dag.Edge
 	sig    [maxSignature]byte
 	sigLen int // maxSignature+1 if longer than any
 }
@@ -115,7 +119,38 @@ func open(text string, limits Limits, sc *jsonscan.Scanner, known *memory) (*tok
 	} else {
 		t.digest = digestOf(t.text)
 	}
+	t.openEdges()
 	return t, nil
+}
+
+func (t *token) openEdges() {
+	c := &t.claims
+	if len(c.Pred) == 0 {
+		return
+	}
+	t.edges = make([]dag.Edge, len(c.Pred))
+	for i, p := range c.Pred {
+		t.edges[i].Task = p
+		if i < len(c.Ext.PredDigests) {
+			t.edges[i].Bound, t.edges[i].Digest = true, c.Ext.PredDigests[i]
+		}
+	}
+}
+
+// node is what the graph knows of a token, whose `iss` is that of its key if it is signed.
+func (t *token) node() dag.Node {
+	n := dag.Node{
+		Key:      dag.Key{Signed: t.signed, Issuer: t.claims.issuer, Task: t.claims.TaskID},
+		Digest:   t.digest,
+		Workflow: t.claims.Workflow,
+		IssuedAt: t.claims.IssuedAt.Unix(),
+		Level:    uint8(L1),
+		Preds:    t.edges,
+	}
+	if t.signed {
+		n.Level = uint8(L2)
+	}
+	return n
 }
 
 // digestOf hashes a text, on the stack where it is as long as most tokens are.

@@ -27,9 +27,9 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 		case t.unbound != nil:
 			m.result.notCarried++
 		default:
-			n := m.nodes[i]
+			n := t.node
 			if t.signed {
-				n.Token, n.Domain = t.normal, t.key.Domain
+				n.Key.Issuer, n.Token, n.Domain = t.key.Issuer, t.normal, t.key.Domain
 			} else {
 				n.Key.Issuer = strings.Clone(n.Key.Issuer) // not to keep the whole field for it
 			}

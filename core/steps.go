@@ -27,7 +27,6 @@ type message struct {
 	p       Presented
 	scanner jsonscan.Scanner
 	tokens  []received
-	nodes   []dag.Node
 	// batch holds the heads and the context that was carried; at says which token each
 	// entry is.
 	batch  []dag.Entry
@@ -43,6 +42,7 @@ type received struct {
 	// under is the key that the same text is known to verify under, nil if it is not known.
 	under publicKey
 	role  Role
+	node  dag.Node
 	// unbound is why no key could be bound; such a token may still be context.
 	unbound *Error
 	// copied tells that an equal token came before.
@@ -130,22 +130,21 @@ func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
 	if r.sigLen != h.algorithm.signatureLen() {
 		return refuse(CodeSignature, "the signature is not as long as the algorithm's")
 	}
-	if r.under == nil || !sameKey(r.under, public) {
-		if !verifySignature(r.token, key.Public) {
-			return refuse(CodeSignature, "the signature does not verify")
-		}
-		if r.under == nil { // or it is another's as well, who reads it
-			r.normal = r.normalText()
-		}
-		if m.v.memory != nil {
-			m.v.memory.add(r.token, public)
-		}
+	known := r.under != nil && sameKey(r.under, public)
+	if !known && !verifySignature(r.token, key.Public) {
+		return refuse(CodeSignature, "the signature does not verify")
 	}
-	if bad := claimsFault(r.token, pol); bad != nil {
-		return bad
+	if r.under == nil { // or the claims are as they were, and others read the token
+		if bad := claimsFault(r.token, pol); bad != nil {
+			return bad
+		}
+		r.normal = r.normalText()
 	}
 	if r.claims.issuer != key.Issuer {
 		return refuse(CodeIssuer, "iss is not what the key is bound to")
+	}
+	if !known && m.v.memory != nil {
+		m.v.memory.add(r.token, public)
 	}
 	return nil
 }
@@ -160,9 +159,8 @@ func claimsFault(t *token, pol *policy) *Error {
 // assignRoles tells heads from context (profile 4.1). Edges count only if the token
 // they come from was verified; equal tokens count once.
 func (m *message) assignRoles(context.Context) *Error {
-	m.nodes = make([]dag.Node, len(m.tokens))
 	for i := range m.tokens {
-		m.nodes[i] = m.tokens[i].node()
+		m.tokens[i].node = m.tokens[i].token.node()
 		for o := range i {
 			if m.tokens[o].digest == m.tokens[i].digest && m.tokens[o].signed == m.tokens[i].signed {
 				m.tokens[i].copied = true
@@ -199,7 +197,8 @@ func (m *message) assignRoles(context.Context) *Error {
 // or level class. Of the same issuer and class it is equivocation, which the graph sees.
 func (m *message) bears(i int) bool {
 	for o := range i {
-		if m.tokens[o].role == Head && m.nodes[o].Key.Task == m.nodes[i].Key.Task && m.nodes[o].Key != m.nodes[i].Key {
+		one, other := &m.tokens[o].node.Key, &m.tokens[i].node.Key
+		if m.tokens[o].role == Head && one.Task == other.Task && *one != *other {
 			return true
 		}
 	}
@@ -215,39 +214,13 @@ func (m *message) precedes(i int) bool {
 			!from.signed && m.tokens[i].signed {
 			continue
 		}
-		for _, e := range m.nodes[o].Preds {
-			if e.Means(&m.nodes[o], &m.nodes[i]) {
+		for _, e := range from.edges {
+			if e.Means(&from.node, &m.tokens[i].node) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// node is what the graph knows of a token. A signed token's issuer is that of its key.
-func (r *received) node() dag.Node {
-	c := &r.claims
-	n := dag.Node{
-		Key:      dag.Key{Signed: r.signed, Issuer: c.issuer, Task: c.TaskID},
-		Digest:   r.digest,
-		Workflow: c.Workflow,
-		IssuedAt: c.IssuedAt.Unix(),
-		Level:    uint8(L1),
-		Preds:    make([]dag.Edge, len(c.Pred)),
-	}
-	if r.signed {
-		n.Level = uint8(L2)
-		if r.unbound == nil {
-			n.Key.Issuer = r.key.Issuer
-		}
-	}
-	for i, p := range c.Pred {
-		n.Preds[i].Task = p
-		if i < len(c.Ext.PredDigests) {
-			n.Preds[i].Bound, n.Preds[i].Digest = true, c.Ext.PredDigests[i]
-		}
-	}
-	return n
 }
 
 // checkHeads is steps 8 to 11 for heads and notices.
