@@ -83,7 +83,6 @@ type exchange struct {
 	// refused tells that a middleware further in refused the request, so that no handler
 	// saw it.
 	refused bool
-	before  http.Header
 }
 
 type exchangeKey struct{}
@@ -96,7 +95,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.serveInner(w, r, next, outer)
 		return
 	}
-	x := &exchange{m: m, mode: m.mode, known: contentOf(r), values: r.Header[FieldName], before: maps.Clone(w.Header())}
+	x := &exchange{m: m, mode: m.mode, known: contentOf(r), values: r.Header[FieldName]}
 	if r.TLS != nil {
 		x.evidence.Peer = peerOf(r.TLS)
 	}

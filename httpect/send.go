@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package httpect
+
+import (
+	"crypto/sha256"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-ect/ect/core"
+)
+
+// sendHeader sends a response that was kept whole, its token in the header.
+func (rw *response) sendHeader(a *core.Answer) {
+	rw.send(func(h http.Header) {
+		if tokens := rw.fit(a, headerSize(h), DefaultHeaderBytes); len(tokens) > 0 {
+			h[FieldName] = tokens
+		}
+	})
+}
+
+// sendTrailer sends the token behind a response that has gone out.
+func (rw *response) sendTrailer(a *core.Answer) {
+	h := rw.w.Header()
+	strip(h) // what the handler set after the header went out
+	if !rw.trailer {
+		rw.unsent(a)
+		return
+	}
+	limit := DefaultHeaderBytes
+	if rw.x.request.ProtoMajor == 1 {
+		limit = DefaultTrailerBytes
+	}
+	if tokens := rw.fit(a, rw.trailerSize(), limit); len(tokens) > 0 {
+		h[FieldName] = tokens
+	}
+}
+
+// trailerSize returns the bytes of the trailers that the handler sends.
+func (rw *response) trailerSize() int {
+	own := http.Header{}
+	announced := strings.Join(rw.header.get("Trailer"), ",")
+	for name, values := range rw.w.Header() {
+		bare, prefixed := strings.CutPrefix(name, http.TrailerPrefix)
+		if prefixed || strings.Contains(strings.ToLower(announced), strings.ToLower(name)) {
+			own[bare] = values
+		}
+	}
+	return headerSize(own)
+}
+
+// fit returns the tokens of an answer that a section has room for, context left out
+// first (profile 9.2).
+func (rw *response) fit(a *core.Answer, size, limit int) []string {
+	n := fitting(a.Tokens, size, limit)
+	if n == 0 {
+		rw.unsent(a)
+	}
+	return a.Tokens[:n]
+}
+
+// unsent reports a record that somebody should have got and did not.
+func (rw *response) unsent(a *core.Answer) {
+	if len(a.Tokens) > 0 {
+		rw.x.m.service.Unsent(rw.x.request.Context(), a.Issued)
+	}
+}
+
+// pass sends what was kept as it is, without a token.
+func (rw *response) pass() {
+	switch {
+	case rw.hijacked:
+	case rw.streaming:
+		strip(rw.w.Header())
+	default:
+		rw.decide(http.StatusOK)
+		rw.send(func(http.Header) {})
+	}
+}
+
+// send sends status, header and buffer; last sets the last fields. What the handler set
+// after it had decided on the header is put back, since some of it may be trailers.
+func (rw *response) send(last func(http.Header)) {
+	h := rw.w.Header()
+	var late http.Header
+	if !rw.header.is(h) {
+		late = maps.Clone(h)
+		rw.header.restore(h)
+	}
+	strip(h)
+	addVary(h)
+	last(h)
+	rw.w.WriteHeader(rw.status)
+	if len(rw.buf) > 0 {
+		if _, err := rw.w.Write(rw.buf); err != nil {
+			rw.failed = true
+		}
+		rw.buf = nil
+	}
+	if late != nil {
+		strip(late)
+		rw.header.revise(h, late)
+	}
+}
+
+var errBufferUnsent = errors.New("httpect: the response could not be written")
+
+// stream sends the header, with a trailer announced if a token is to follow, and what
+// was kept.
+func (rw *response) stream() error {
+	x, r := rw.x, rw.x.request
+	if r.ProtoMajor == 1 && !rw.duplex {
+		x.settle(r.Close || rw.header.first("Connection") == "close")
+	}
+	if bad := x.differs(); bad != nil {
+		return bad // nothing is out yet: the response becomes a refusal
+	}
+	rw.trailer = !rw.silent && !x.refused && x.task != nil && x.task.Answerable() && r.ProtoAtLeast(1, 1)
+	rw.streaming = true
+	if x.task != nil {
+		rw.hash = sha256.New()
+		rw.hash.Write(rw.buf)
+	}
+	rw.send(func(h http.Header) {
+		if rw.trailer && r.ProtoMajor == 1 && h.Get("Content-Length") != "" {
+			if x.m.length == KeepLength {
+				rw.trailer = false
+			} else {
+				h.Del("Content-Length")
+			}
+		}
+		if rw.trailer {
+			h["Trailer"] = append(slices.Clip(h["Trailer"]), FieldName)
+		}
+	})
+	if rw.failed {
+		return errBufferUnsent
+	}
+	return nil
+}
