@@ -119,6 +119,16 @@ func (rw *response) stream() error {
 	if bad := x.differs(); bad != nil {
 		return bad // nothing is out yet: the response becomes a refusal
 	}
+	rw.begin()
+	if rw.failed {
+		return errBufferUnsent
+	}
+	return nil
+}
+
+// begin sends the header and what was kept, come what may.
+func (rw *response) begin() {
+	x, r := rw.x, rw.x.request
 	rw.trailer = !rw.silent && !x.refused && x.task != nil && x.task.Answerable() && r.ProtoAtLeast(1, 1)
 	rw.streaming = true
 	if x.task != nil {
@@ -137,8 +147,4 @@ func (rw *response) stream() error {
 			h["Trailer"] = append(slices.Clip(h["Trailer"]), FieldName)
 		}
 	})
-	if rw.failed {
-		return errBufferUnsent
-	}
-	return nil
 }

@@ -28,10 +28,21 @@ func (rw *response) WriteHeader(status int) {
 
 // decide fixes status and header, once.
 func (rw *response) decide(status int) {
-	if rw.status == 0 {
-		rw.status = status
-		rw.header.take(rw.w.Header())
+	if rw.status != 0 {
+		return
 	}
+	rw.status = status
+	rw.header.take(rw.w.Header())
+	if !rw.waits() {
+		rw.begin()
+	}
+}
+
+// waits tells whether the header has to wait: for the token of a task, or for the end of
+// a body that may differ.
+func (rw *response) waits() bool {
+	x := rw.x
+	return x.task != nil || x.body != nil && x.want().Present
 }
 
 // Write implements http.ResponseWriter.
@@ -43,17 +54,17 @@ func (rw *response) Write(p []byte) (int, error) {
 	if !bodyAllowed(rw.status) {
 		return 0, http.ErrBodyNotAllowed
 	}
-	if rw.x.request.Method == http.MethodHead {
+	switch {
+	case rw.streaming:
+		return rw.out(p)
+	case rw.x.request.Method == http.MethodHead:
 		return len(p), nil // as net/http does; the hash is that of the empty content
+	case len(rw.buf)+len(p) <= rw.limit:
+		rw.buf = append(rw.buf, p...)
+		return len(p), nil
 	}
-	if !rw.streaming {
-		if len(rw.buf)+len(p) <= rw.limit {
-			rw.buf = append(rw.buf, p...)
-			return len(p), nil
-		}
-		if err := rw.stream(); err != nil {
-			return 0, err
-		}
+	if err := rw.stream(); err != nil {
+		return 0, err
 	}
 	return rw.out(p)
 }
