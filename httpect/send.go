@@ -16,18 +16,23 @@ import (
 
 // sendHeader sends a response that was kept whole, its token in the header.
 func (rw *response) sendHeader(a *core.Answer) {
+	fits := false
 	rw.send(func(h http.Header) {
-		if tokens := rw.fit(a, headerSize(h), DefaultHeaderBytes); len(tokens) > 0 {
+		var tokens []string
+		if tokens, fits = fit(a, headerSize(h), DefaultHeaderBytes); fits {
 			h[FieldName] = tokens
 		}
 	})
+	if !fits || rw.failed {
+		rw.unsent(a)
+	}
 }
 
 // sendTrailer sends the token behind a response that has gone out.
 func (rw *response) sendTrailer(a *core.Answer) {
 	h := rw.w.Header()
 	strip(h) // what the handler set after the header went out
-	if !rw.trailer {
+	if !rw.trailer || rw.failed {
 		rw.unsent(a)
 		return
 	}
@@ -35,9 +40,12 @@ func (rw *response) sendTrailer(a *core.Answer) {
 	if rw.x.request.ProtoMajor == 1 {
 		limit = DefaultTrailerBytes
 	}
-	if tokens := rw.fit(a, rw.trailerSize(), limit); len(tokens) > 0 {
-		h[FieldName] = tokens
+	tokens, fits := fit(a, rw.trailerSize(), limit)
+	if !fits {
+		rw.unsent(a)
+		return
 	}
+	h[FieldName] = tokens
 }
 
 // trailerSize returns the bytes of the trailers that the handler sends.
@@ -54,13 +62,10 @@ func (rw *response) trailerSize() int {
 }
 
 // fit returns the tokens of an answer that a section has room for, context left out
-// first (profile 9.2).
-func (rw *response) fit(a *core.Answer, size, limit int) []string {
+// first (profile 9.2), and whether that is any.
+func fit(a *core.Answer, size, limit int) ([]string, bool) {
 	n := fitting(a.Tokens, size, limit)
-	if n == 0 {
-		rw.unsent(a)
-	}
-	return a.Tokens[:n]
+	return a.Tokens[:n], n > 0
 }
 
 // unsent reports a record that somebody should have got and did not.
