@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/httpect"
@@ -74,5 +75,52 @@ func TestActionPanics(t *testing.T) {
 	}
 	if rec.Body.Len() > 0 || len(tokensIn(rec.Header())) > 0 {
 		t.Errorf("of the response went out %q, header %v", rec.Body, rec.Header())
+	}
+}
+
+// TestHijackAfterHeader: a header that the handler wrote goes out before the connection
+// is the handler's, as net/http does it; WebSocket libraries and proxies rely on it.
+func TestHijackAfterHeader(t *testing.T) {
+	for _, status := range []int{http.StatusSwitchingProtocols, http.StatusOK} {
+		w := newWorld(t)
+		s := serve(t, http1, httpect.Middleware(w.service)(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Upgrade", "echo")
+			rw.Header().Set("Connection", "Upgrade")
+			rw.Header().Set(httpect.FieldName, "a.b.c")
+			rw.WriteHeader(status)
+			rw.Header().Set("Upgrade", "late")
+			c, b, err := rw.(http.Hijacker).Hijack() //nolint:forcetypeassert // the point of the test
+			if err != nil {
+				t.Errorf("Hijack: %v", err)
+				return
+			}
+			defer c.Close()
+			if line, err := b.ReadString('\n'); err != nil {
+				t.Errorf("ReadString = %q, %v", line, err)
+			}
+			io.WriteString(b, "hello\n") //nolint:errcheck // the client looks
+			b.Flush()
+		})))
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // or the test hangs
+		fmt.Fprintf(c, "CONNECT / HTTP/1.1\r\nHost: x\r\n%s: %s\r\n\r\n", httpect.FieldName, w.head(t))
+		b := bufio.NewReader(c)
+		resp, err := http.ReadResponse(b, &http.Request{Method: http.MethodConnect})
+		if err != nil || resp.StatusCode != status || resp.Header.Get("Upgrade") != "echo" || len(tokensIn(resp.Header)) > 0 {
+			t.Fatalf("ReadResponse = %v, %v, want the header that the handler wrote", resp, err)
+		}
+		io.WriteString(c, "hello\n") //nolint:errcheck // read back next
+		if line, err := b.ReadString('\n'); err != nil || line != "hello\n" {
+			t.Errorf("ReadString = %q, %v", line, err)
+		}
+		cl := w.seen.next(t).Claims()
+		w.seen.none(t)
+		if cl.Ext.Status != status || cl.OutHash.Present || len(cl.Pred) != 1 {
+			t.Errorf("claims = %+v, want a record of %d without a hash", cl, status)
+		}
 	}
 }

@@ -72,6 +72,9 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 // end completes the response of a handler that returned.
 func (rw *response) end(action string) {
 	x := rw.x
+	if rw.hijacked && rw.status == 0 {
+		rw.status = http.StatusSwitchingProtocols
+	}
 	rw.decide(http.StatusOK)
 	differs := x.differs()
 	if differs != nil && !rw.streaming && !rw.hijacked {
@@ -81,9 +84,6 @@ func (rw *response) end(action string) {
 	// A message that is refused after all is recorded, and gets no answer.
 	c := core.Completion{
 		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status, Keep: differs != nil || rw.hijacked,
-	}
-	if rw.hijacked {
-		c.Status = http.StatusSwitchingProtocols
 	}
 	if x.task != nil {
 		c.OutHash = rw.content()
