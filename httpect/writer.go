@@ -4,7 +4,9 @@
 package httpect
 
 import (
+	"io"
 	"net/http"
+	"sync"
 )
 
 // Header implements http.ResponseWriter.
@@ -46,7 +48,12 @@ func (rw *response) waits() bool {
 }
 
 // Write implements http.ResponseWriter.
-func (rw *response) Write(p []byte) (int, error) {
+func (rw *response) Write(p []byte) (int, error) { return write(rw, p) }
+
+// WriteString implements io.StringWriter.
+func (rw *response) WriteString(s string) (int, error) { return write(rw, s) }
+
+func write[T []byte | string](rw *response, p T) (int, error) {
 	if rw.hijacked {
 		return 0, http.ErrHijacked
 	}
@@ -56,7 +63,7 @@ func (rw *response) Write(p []byte) (int, error) {
 	}
 	switch {
 	case rw.streaming:
-		return rw.out(p)
+		return rw.out([]byte(p))
 	case rw.x.request.Method == http.MethodHead:
 		return len(p), nil // as net/http does; the hash is that of the empty content
 	case len(rw.buf)+len(p) <= rw.limit:
@@ -66,7 +73,7 @@ func (rw *response) Write(p []byte) (int, error) {
 	if err := rw.stream(); err != nil {
 		return 0, err
 	}
-	return rw.out(p)
+	return rw.out([]byte(p))
 }
 
 // out writes what goes out at once.
@@ -79,6 +86,37 @@ func (rw *response) out(p []byte) (int, error) {
 		rw.failed = true
 	}
 	return n, err
+}
+
+// sniffed is how much net/http looks at to tell the type of a content.
+const sniffed = 512
+
+// copyBuffers has the memory of copies that are going on.
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// ReadFrom implements io.ReaderFrom, which io.Copy asks for. What is hashed has to be read:
+// the kernel cannot send a file by itself, as it does below where nobody records. Nothing
+// is decided before the source has given something, so that a handler may still answer
+// that it did not.
+func (rw *response) ReadFrom(src io.Reader) (n int64, err error) {
+	if rw.status == 0 {
+		if n, err = rw.copy(io.LimitReader(src, sniffed)); err != nil || n < sniffed {
+			return n, err
+		}
+	}
+	copied := rw.copy
+	if rw.streaming && rw.x.task == nil && !rw.hijacked {
+		copied = func(src io.Reader) (int64, error) { return io.Copy(rw.w, src) }
+	}
+	more, err := copied(src)
+	return n + more, err
+}
+
+// copy writes all of a source, whatever faster ways the two may know.
+func (rw *response) copy(src io.Reader) (int64, error) {
+	buf, _ := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{rw}, struct{ io.Reader }{src}, buf[:])
 }
 
 // bodyAllowed tells whether a status may have content (RFC 9110, 6.4.1).
