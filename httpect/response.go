@@ -31,6 +31,9 @@ type response struct {
 	// then, which is what net/http would send.
 	status int
 	header snapshot
+	// length is the Content-Length that the handler declared, -1 if it declared none, and
+	// written is how much it wrote.
+	length, written int64
 	// streaming tells that the header is out.
 	streaming bool
 	// trailer tells that a token was announced as a trailer, silent that none is to be.
@@ -83,7 +86,8 @@ func (rw *response) end(action string) {
 	}
 	// A message that is refused after all is recorded, and gets no answer.
 	c := core.Completion{
-		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status, Keep: differs != nil || rw.hijacked,
+		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status,
+		Keep: differs != nil || rw.hijacked || rw.streaming && rw.short(),
 	}
 	if x.task != nil {
 		c.OutHash = rw.content()
@@ -91,7 +95,7 @@ func (rw *response) end(action string) {
 	answer, err := x.finish(c)
 	switch {
 	case rw.hijacked:
-	case rw.streaming && (err != nil || differs != nil):
+	case rw.streaming && (err != nil || differs != nil || rw.short()):
 		// The header is out: the one way left to say that something is wrong.
 		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response
 	case err != nil:
@@ -109,17 +113,23 @@ func (rw *response) outcome(differs bool) core.Outcome {
 	switch {
 	case rw.x.request.Context().Err() != nil || rw.failed:
 		return core.OutcomeCancelled
-	case rw.status >= http.StatusInternalServerError || differs:
+	case rw.status >= http.StatusInternalServerError || differs || rw.short():
 		return core.OutcomeError
 	}
 	return core.OutcomeOK
+}
+
+// short tells whether the handler wrote less than it declared. Nobody may take that for
+// the whole, also where the length was dropped for a trailer.
+func (rw *response) short() bool {
+	return rw.written < rw.length && bodyAllowed(rw.status) && rw.x.request.Method != http.MethodHead && !rw.hijacked
 }
 
 // content returns the hash of what the handler wrote, absent if the peer cannot have got
 // all of it.
 func (rw *response) content() core.Hash {
 	switch {
-	case rw.hijacked || rw.failed:
+	case rw.hijacked || rw.failed || rw.short():
 		return core.Hash{}
 	case rw.hash != nil:
 		return core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}
@@ -153,7 +163,7 @@ func (rw *response) replace(err *core.Error) {
 	h := rw.w.Header()
 	clear(h)
 	maps.Copy(h, rw.before)
-	rw.buf, rw.status = nil, 0
+	rw.buf, rw.status, rw.written = nil, 0, 0
 	rw.limit = max(rw.limit, DefaultResponseBuffer)
 	rw.x.m.writeProblem(rw, rw.x.request, err)
 }

@@ -6,6 +6,7 @@ package httpect
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -35,9 +36,20 @@ func (rw *response) decide(status int) {
 	}
 	rw.status = status
 	rw.header.take(rw.w.Header())
+	rw.length = ownLength(rw.header.first("Content-Length"))
 	if !rw.waits() {
+		rw.length = -1 // the writer below holds the handler to it
 		rw.begin()
 	}
+}
+
+// ownLength returns the length that a handler declared, -1 if it did not, or not one that
+// net/http would keep.
+func ownLength(field string) int64 {
+	if n, err := strconv.ParseInt(field, 10, 64); err == nil && n >= 0 {
+		return n
+	}
+	return -1
 }
 
 // waits tells whether the header has to wait: for the token of a task, or for the end of
@@ -58,9 +70,15 @@ func write[T []byte | string](rw *response, p T) (int, error) {
 		return 0, http.ErrHijacked
 	}
 	rw.decide(http.StatusOK)
-	if !bodyAllowed(rw.status) {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case !bodyAllowed(rw.status):
 		return 0, http.ErrBodyNotAllowed
+	case rw.length >= 0 && rw.written+int64(len(p)) > rw.length:
+		return 0, http.ErrContentLength
 	}
+	rw.written += int64(len(p))
 	switch {
 	case rw.streaming:
 		return rw.out([]byte(p))
