@@ -54,8 +54,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 	panicked := true
 	defer func() {
 		if panicked {
-			// The panic goes on; what the handler wrote and was kept back is dropped.
-			x.finish(core.Completion{Action: x.route(), Outcome: core.OutcomeError, Keep: true}) //nolint:errcheck // observers were told, and the connection ends anyway
+			rw.abandon(recover())
 		}
 	}()
 	next.ServeHTTP(rw, x.request)
@@ -71,6 +70,23 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 	}
 	rw.end(action)
 }
+
+// abandon ends the task of a handler that panicked. The panic goes on; what the handler
+// wrote and was kept back is dropped.
+func (rw *response) abandon(panicked any) {
+	outcome := core.OutcomeError
+	if panicked == http.ErrAbortHandler && rw.gone() { // as proxies do whose client left
+		outcome = core.OutcomeCancelled
+	}
+	rw.x.finish(core.Completion{Action: rw.x.route(), Outcome: outcome, Keep: true}) //nolint:errcheck // observers were told, and the connection ends anyway
+	if panicked != nil {                                                             // or the goroutine ends
+		panic(panicked) //nolint:forbidigo // it is the handler's
+	}
+}
+
+// gone tells whether the response cannot arrive: the peer left, a time limit passed, or a
+// write failed.
+func (rw *response) gone() bool { return rw.failed || rw.x.request.Context().Err() != nil }
 
 // end completes the response of a handler that returned.
 func (rw *response) end(action string) {
@@ -111,7 +127,7 @@ func (rw *response) end(action string) {
 
 func (rw *response) outcome(differs bool) core.Outcome {
 	switch {
-	case rw.x.request.Context().Err() != nil || rw.failed:
+	case rw.gone():
 		return core.OutcomeCancelled
 	case rw.status >= http.StatusInternalServerError || differs || rw.short():
 		return core.OutcomeError
