@@ -24,6 +24,10 @@ type Observer struct {
 	// BodyDiffered is called when a body turned out not to be the one that its sender's
 	// record names, perhaps long after the message was accepted.
 	BodyDiffered func(ctx context.Context, err *Error)
+	// Altered is called when an answer is missing or does not fit its body, and what came
+	// shows that something on the way changed it; whether the call fails is for the
+	// adapter's policy to say. It is called in place of BodyDiffered.
+	Altered func(ctx context.Context, err *Error)
 	// Unsent is called when a task token that somebody asked for could not be sent: no
 	// room in the header, or no place for a trailer.
 	Unsent func(ctx context.Context, i *Issued)
@@ -81,6 +85,14 @@ func (os observers) bodyDiffered(ctx context.Context, err *Error) {
 	for _, o := range os {
 		if o.BodyDiffered != nil {
 			o.BodyDiffered(ctx, err)
+		}
+	}
+}
+
+func (os observers) altered(ctx context.Context, err *Error) {
+	for _, o := range os {
+		if o.Altered != nil {
+			o.Altered(ctx, err)
 		}
 	}
 }

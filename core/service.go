@@ -56,6 +56,12 @@ func (s *Service) BodyDiffered(ctx context.Context, err *Error) {
 	s.verifier.cfg.observers.bodyDiffered(ctx, err)
 }
 
+// Altered tells the observers of an answer that something on the way seems to have
+// changed. It is for adapters, which see what else came.
+func (s *Service) Altered(ctx context.Context, err *Error) {
+	s.verifier.cfg.observers.altered(ctx, err)
+}
+
 // Rejected tells the observers of a message that an adapter refused after it was
 // verified, because a route asks for more.
 func (s *Service) Rejected(ctx context.Context, err *Error) {

@@ -24,48 +24,87 @@ type answer struct {
 	sent *sending
 	resp *http.Response
 	ctx  context.Context //nolint:containedctx // the answer belongs to the request, as its response does
+	// decode tells that a gzip coding is to be taken off; coded is what came under it.
+	decode bool
+	coded  *body
+	// marked tells that a proxy left its mark, announced that a trailer was to come.
+	marked, announced bool
 
 	received *core.Received
+	altered  *core.Error
 }
 
 // AnswerOf returns the answer that came with a response of a [Transport], once it was
 // verified: at once where it came as a header, at the end of the body where it came as a
-// trailer. It must be called by who reads the body.
+// trailer. It says what the peer did, and not that the body is the one it sent: that is
+// said by reading to the end without an error, and under [ReportAltered] by [AlteredOf]
+// as well. It must be called by who reads the body.
 func AnswerOf(resp *http.Response) (*core.Received, bool) {
-	if resp.Request == nil {
-		return nil, false
-	}
-	a, ok := resp.Request.Context().Value(answerKey{}).(*answer)
+	a, ok := answerOf(resp)
 	if !ok || a.received == nil {
 		return nil, false
 	}
 	return a.received, true
 }
 
+// AlteredOf returns why a response of a [Transport] counts as changed on its way, with
+// the code [core.CodeAltered], once that is known: at the latest at the end of the body.
+// Under [ReportAltered] nothing else tells the caller. It must be called by who reads the
+// body.
+func AlteredOf(resp *http.Response) (*core.Error, bool) {
+	a, ok := answerOf(resp)
+	if !ok || a.altered == nil {
+		return nil, false
+	}
+	return a.altered, true
+}
+
+func answerOf(resp *http.Response) (*answer, bool) {
+	if resp.Request == nil {
+		return nil, false
+	}
+	a, ok := resp.Request.Context().Value(answerKey{}).(*answer)
+	return a, ok
+}
+
 // answerKey is where a response's request has the answer, since clients wrap bodies.
 type answerKey struct{}
 
-// begin takes the tokens out of the response and looks at an answer in the header.
-func (a *answer) begin() {
-	values := a.resp.Header[FieldName]
-	strip(a.resp.Header)
-	_, announced := a.resp.Trailer[FieldName]
-	src := a.resp.Body
+// begin takes the tokens out of the response, looks at an answer in the header, and
+// returns the response as the caller of req gets it.
+func (a *answer) begin(req *http.Request) *http.Response {
+	resp := a.resp
+	resp.Request = req // as the caller made it, without the tokens
+	values := resp.Header[FieldName]
+	a.marked, a.announced = marked(resp.Header), announces(resp)
+	strip(resp.Header)
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// The connection is the caller's now; there is no body to hold against anything.
+		return resp
+	}
+	strip(resp.Trailer)
+	resp.Request = req.WithContext(context.WithValue(a.ctx, answerKey{}, a))
 	hold := 0
 	var bad error
 	if len(values) > 0 {
 		if bad = a.verify(values); bad == nil && a.t.binding != core.BodyIgnore && a.want().Present {
 			hold = HoldBack
 		}
-	} else if !announced && a.to.Answer == core.AnswerRequired && a.resp.StatusCode < http.StatusBadRequest {
+	} else if !a.announced && a.to.Answer == core.AnswerRequired && resp.StatusCode < http.StatusBadRequest {
 		// What says why a call was refused is read first; then comes the error.
 		bad = a.unanswered()
+	}
+	src := resp.Body
+	if a.decode && uncompress(resp) {
+		a.coded = newBody(src, 0, nil)
+		src = &gunzip{coded: a.coded, broken: a.atBreak}
 	}
 	a.body = newBody(src, hold, a.atEnd)
 	if bad != nil {
 		a.fail(bad)
 	}
-	a.resp.Body = a
+	resp.Body = a
+	return resp
 }
 
 // verify looks at the tokens of the response.
@@ -82,9 +121,10 @@ func (a *answer) verify(values []string) error {
 	return a.checkSent()
 }
 
-// unanswered is the error of a body whose call had to be answered.
+// unanswered judges a response whose call had to be answered.
 func (a *answer) unanswered() error {
-	return core.NewError(core.CodeAnswer, fmt.Errorf("the peer must answer and did not (status %d)", a.resp.StatusCode))
+	why := fmt.Errorf("the peer must answer and did not (status %d)", a.resp.StatusCode)
+	return a.judge(core.NewError(core.CodeAnswer, why), a.marked || a.announced)
 }
 
 // want is the hash that the body must have.
@@ -96,9 +136,7 @@ func (a *answer) checkSent() error {
 	if a.t.binding == core.BodyIgnore || !got.Present || !sent.Present || got == sent {
 		return nil
 	}
-	bad := core.NewError(core.CodeBody, errors.New("the peer's record names another request body than was sent"))
-	a.t.service.BodyDiffered(a.ctx, bad)
-	return bad
+	return a.judge(core.NewError(core.CodeBody, errors.New("the peer's record names another request body than was sent")), a.marked)
 }
 
 // atEnd looks at an answer in the trailer, and holds the body against the answer.
@@ -124,12 +162,49 @@ func (a *answer) atEnd(sum core.Hash) error {
 	if a.t.binding == core.BodyRequire && !a.sent.content().Present {
 		return core.NewError(core.CodeBody, errors.New("the request was answered before all of its body was sent"))
 	}
-	if want := a.want(); a.t.binding != core.BodyIgnore && want.Present && want != sum {
-		bad := errBodyDiffers()
-		a.t.service.BodyDiffered(a.ctx, bad)
-		return bad
+	if a.coded != nil {
+		return a.compare(a.coded.content(), sum)
+	}
+	return a.compare(sum, core.Hash{})
+}
+
+// atBreak judges a body whose coding broke, if all of it came.
+func (a *answer) atBreak() error {
+	if !a.coded.content().Present {
+		return nil
+	}
+	return a.atEnd(core.Hash{})
+}
+
+// compare holds what came against the answer: as it was on the wire, and without its
+// coding, where that is known.
+func (a *answer) compare(wire, decoded core.Hash) error {
+	if a.received == nil || a.t.binding == core.BodyIgnore {
+		return nil
+	}
+	if want := a.want(); want.Present && want != wire {
+		return a.judge(errBodyDiffers(), a.marked || want == decoded)
 	}
 	return nil
+}
+
+// judge says what becomes of an answer that is missing or does not fit, and tells
+// observers, once of what was altered.
+func (a *answer) judge(bad *core.Error, altered bool) error {
+	if !altered {
+		if bad.Code == core.CodeBody {
+			a.t.service.BodyDiffered(a.ctx, bad)
+		}
+		return bad
+	}
+	if a.altered == nil {
+		a.altered = core.NewError(core.CodeAltered, bad.Unwrap())
+		a.t.service.Altered(a.ctx, a.altered)
+	}
+	if a.t.altered == ReportAltered {
+		return nil
+	}
+	return a.altered
 }
 
 // Close implements io.Closer. It reads on, within bounds of size and time, so that a
@@ -150,11 +225,12 @@ func (a *answer) Close() error {
 }
 
 // early says what closing a body before its end means where an answer is required: an
-// answer in the header stands, one in the trailer was not seen.
+// answer in the header stands, one in the trailer was not seen. What was reported before
+// is no error.
 func (a *answer) early(err error) error {
 	a.reading.Lock()
 	defer a.reading.Unlock()
-	if a.received != nil {
+	if a.received != nil || a.altered != nil {
 		return err
 	}
 	return core.NewError(core.CodeAnswer, errors.New("the body was closed before the peer's answer came"))

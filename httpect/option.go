@@ -136,3 +136,45 @@ func WithDrain(bytes int64) Option {
 func WithLengthPolicy(p LengthPolicy) Option {
 	return option(func(c config) config { c.length = p; return c })
 }
+
+// AlteredPolicy says what becomes of a response that something between here and the peer
+// seems to have changed (profile 9.7): an answer that had to come is missing, or does not
+// fit the body, and
+//   - the response bears the mark of a proxy, one of the fields Via, Age, Cache-Status and
+//     Proxy-Status; or
+//   - the answer was announced as a trailer, and did not come; or
+//   - the body differs only by a gzip coding, which the transport takes off itself.
+//
+// An answer that does not verify, in any way, is never one of these. Whoever can change
+// what passes can bear such a mark as well: a report tells an altered response from a
+// forged one only where nobody but proxies of one's own is on the path, as with TLS
+// between them.
+type AlteredPolicy uint8
+
+const (
+	// FailAltered makes reading or closing the body fail, as it does for any other answer
+	// that is missing or does not fit. It is the default.
+	FailAltered AlteredPolicy = iota
+	// ReportAltered tells observers and lets the body pass. Where no answer came, the
+	// dispatch stays in the graph. See [AlteredOf].
+	ReportAltered
+)
+
+// TransportOption sets what has a good default, of [NewTransport].
+type TransportOption interface {
+	applyTransport(transportConfig) transportConfig
+}
+
+type transportOption func(transportConfig) transportConfig
+
+func (f transportOption) applyTransport(c transportConfig) transportConfig { return f(c) }
+
+type transportConfig struct {
+	altered AlteredPolicy
+}
+
+// WithAltered decides what becomes of responses that seem to have been changed on their
+// way. Under either policy, observers are told of them by [core.Observer.Altered].
+func WithAltered(p AlteredPolicy) TransportOption {
+	return transportOption(func(c transportConfig) transportConfig { c.altered = p; return c })
+}

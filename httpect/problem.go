@@ -6,10 +6,13 @@ package httpect
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
+	"strings"
 
 	"github.com/go-ect/ect/core"
 )
+
+// problemMedia is the media type of a problem document (RFC 9457).
+const problemMedia = "application/problem+json"
 
 // problemTypes is where the type of a problem document points (profile 9.4).
 const problemTypes = "https://github.com/go-ect/ect/blob/main/docs/errors.md#"
@@ -70,7 +73,7 @@ func (c *config) writeProblem(w http.ResponseWriter, r *http.Request, err *core.
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", problemMedia)
 	h.Set("Cache-Control", "no-store")
 	if class == core.ClassUnavailable {
 		h.Set("Retry-After", retryAfter)
@@ -79,9 +82,14 @@ func (c *config) writeProblem(w http.ResponseWriter, r *http.Request, err *core.
 	w.Write(append(body, '\n')) //nolint:errcheck // the peer is gone; the refusal was reported already
 }
 
-// addVary adds our field to Vary once (profile 9.8).
+// addVary adds our field to Vary, unless it is there (profile 9.8).
 func addVary(h http.Header) {
-	if !slices.Contains(h["Vary"], FieldName) {
-		h["Vary"] = append(h["Vary"], FieldName)
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), FieldName) {
+				return
+			}
+		}
 	}
+	h["Vary"] = append(h["Vary"], FieldName)
 }

@@ -4,8 +4,6 @@
 package httpect
 
 import (
-	"compress/gzip"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -26,6 +24,7 @@ var ErrNoTask = errors.New("httpect: the call belongs to no task")
 // answers. Tokens go to the peers that the service's audiences name and to nobody else.
 // It is safe for concurrent use.
 type Transport struct {
+	transportConfig
 	service *core.Service
 	base    http.RoundTripper
 	binding core.BodyBinding
@@ -34,8 +33,9 @@ type Transport struct {
 
 // NewTransport returns a transport over base; nil means http.DefaultTransport. It is an
 // error if the service has no issuer, or an endpoint of its audiences that looks like
-// HTTP is no origin in the form of [Origin], since no call would ever match it.
-func NewTransport(s *core.Service, base http.RoundTripper) (*Transport, error) {
+// HTTP is no origin in the form of [Origin], since no call would ever match it, or an
+// option asks for what there is not.
+func NewTransport(s *core.Service, base http.RoundTripper, opts ...TransportOption) (*Transport, error) {
 	if s == nil || !s.Records() {
 		return nil, errors.New("httpect: NewTransport: the service has no issuer")
 	}
@@ -51,6 +51,12 @@ func NewTransport(s *core.Service, base http.RoundTripper) (*Transport, error) {
 		base = http.DefaultTransport
 	}
 	t := &Transport{service: s, base: base, binding: s.Verifier().Policy().Body, gzip: true}
+	for _, o := range opts {
+		t.transportConfig = o.applyTransport(t.transportConfig)
+	}
+	if t.altered > ReportAltered {
+		return nil, errors.New("httpect: NewTransport: WithAltered: no such policy")
+	}
 	if h, ok := base.(*http.Transport); ok {
 		t.gzip = !h.DisableCompression
 	}
@@ -63,7 +69,11 @@ func NewTransport(s *core.Service, base http.RoundTripper) (*Transport, error) {
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	to, ok := t.service.Audiences().AtEndpoint(Origin(req.URL))
 	if !ok {
-		return t.base.RoundTrip(withoutFields(req))
+		resp, err := t.base.RoundTrip(withoutFields(req))
+		if err == nil {
+			hideFields(resp)
+		}
+		return resp, err
 	}
 	resp, err := t.call(req, to)
 	if err != nil && resp == nil && req.Body != nil {
@@ -74,14 +84,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // withoutFields returns a request that passes no token on.
 func withoutFields(req *http.Request) *http.Request {
-	if !carries(req.Header) && req.Trailer == nil {
+	ctx := hideInformational(req.Context())
+	if !carries(req.Header) && req.Trailer == nil && ctx == req.Context() {
 		return req
 	}
-	out := *req
+	out := req.WithContext(ctx)
 	out.Header = req.Header.Clone()
 	strip(out.Header)
-	ownTrailer(req, &out)
-	return &out
+	ownTrailer(req, out)
+	return out
 }
 
 // ownTrailer gives a request a trailer section of its own, into which what the caller
@@ -116,13 +127,33 @@ func (l *lateTrailer) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// call makes a call of the task, and once more where the peer says that the first was a
+// replay and repeating it is safe.
 func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, error) {
+	a, err := t.dispatch(req, to)
+	if err != nil {
+		return nil, err
+	}
+	if second := again(req, a.resp); second != nil {
+		a.resp.Body.Close() //nolint:errcheck // read whole, and nothing of it is used
+		if a, err = t.dispatch(second, to); err != nil {
+			if second.Body != nil {
+				second.Body.Close() //nolint:errcheck // as above; the first error counts
+			}
+			return nil, err
+		}
+	}
+	return a.begin(req), nil
+}
+
+// dispatch sends a request along with the token that records it.
+func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, error) {
 	ctx := req.Context()
 	task, ok := core.TaskFromContext(ctx)
 	if !ok {
 		return nil, ErrNoTask
 	}
-	out := req.Clone(ctx)
+	out := req.Clone(hideInformational(ctx))
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
@@ -150,33 +181,7 @@ func (t *Transport) call(req *http.Request, to core.Audience) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
-	resp.Request = req // as the caller made it, without the tokens
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// The connection is the caller's now; there is no body to hold against anything.
-		strip(resp.Header)
-		return resp, nil
-	}
-	a := &answer{t: t, d: d, to: to, sent: sent, resp: resp, ctx: ctx}
-	resp.Request = req.WithContext(context.WithValue(ctx, answerKey{}, a))
-	a.begin()
-	if decode && resp.ContentLength != 0 && strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		resp.Header.Del("Content-Encoding")
-		resp.Header.Del("Content-Length")
-		resp.ContentLength = -1
-		resp.Uncompressed = true
-		resp.Body = &gunzip{answer: a}
-	}
-	return resp, nil
-}
-
-// acceptGzip asks for gzip where http.Transport would, so that what is hashed is what is
-// on the wire (profile 9.6).
-func (t *Transport) acceptGzip(out *http.Request) bool {
-	if !t.gzip || out.Method == http.MethodHead || out.Header.Get("Accept-Encoding") != "" || out.Header.Get("Range") != "" {
-		return false
-	}
-	out.Header.Set("Accept-Encoding", "gzip")
-	return true
+	return &answer{t: t, d: d, to: to, sent: sent, resp: resp, ctx: ctx, decode: decode}, nil
 }
 
 // sending is what is known of the body of a request.
@@ -217,36 +222,4 @@ func (t *Transport) hashRequest(out *http.Request, to core.Audience) (*sending, 
 		return nil, err
 	}
 	return &sending{known: core.Hash{Sum: [32]byte(h.Sum(nil)), Present: true}}, nil
-}
-
-// gunzip decodes a body after it was hashed.
-type gunzip struct {
-	*answer
-	zr  *gzip.Reader
-	err error
-}
-
-// Read implements io.Reader.
-func (g *gunzip) Read(p []byte) (int, error) {
-	if g.err != nil {
-		return 0, g.err
-	}
-	if g.zr == nil {
-		if g.zr, g.err = gzip.NewReader(g.answer); g.err != nil {
-			return 0, g.err
-		}
-	}
-	n, err := g.zr.Read(p)
-	if isEOF(err) {
-		// The decoder may stop before the end that the record is held against.
-		g.drain(DefaultDrain, true)
-		if bad := g.failure(); bad != nil {
-			err = bad
-		}
-	}
-	g.err = err
-	if err != nil && !isEOF(err) {
-		return 0, err
-	}
-	return n, err
 }
