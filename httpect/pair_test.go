@@ -37,6 +37,8 @@ type calls struct {
 	base   func(http.RoundTripper) http.RoundTripper
 	server []func(*httptest.Server)
 	world  []func(*setup)
+	// options are those of the caller's transport.
+	options []httpect.TransportOption
 }
 
 func newPair(t testing.TB, handler http.Handler, edits ...func(*calls)) *pair {
@@ -65,13 +67,13 @@ func newPair(t testing.TB, handler http.Handler, edits ...func(*calls)) *pair {
 	if c.base != nil {
 		base = c.base(base)
 	}
-	p.client = &http.Client{Transport: newTransport(t, p.caller, base)}
+	p.client = &http.Client{Transport: newTransport(t, p.caller, base, c.options...)}
 	return p
 }
 
-func newTransport(tb testing.TB, s *core.Service, base http.RoundTripper) *httpect.Transport {
+func newTransport(tb testing.TB, s *core.Service, base http.RoundTripper, opts ...httpect.TransportOption) *httpect.Transport {
 	tb.Helper()
-	tr, err := httpect.NewTransport(s, base)
+	tr, err := httpect.NewTransport(s, base, opts...)
 	if err != nil {
 		tb.Fatalf("NewTransport: %v", err)
 	}

@@ -28,6 +28,9 @@ func TestNewTransport(t *testing.T) {
 	if _, err := httpect.NewTransport(newWorld(t, verifyOnly).service, nil); err == nil {
 		t.Error("NewTransport of a service that records nothing: no error")
 	}
+	if _, err := httpect.NewTransport(w.service, nil, httpect.WithAltered(httpect.ReportAltered+1)); err == nil {
+		t.Error("NewTransport with a policy that there is not: no error")
+	}
 	for _, c := range []struct {
 		endpoint string
 		ok       bool

@@ -131,6 +131,7 @@ func (s *switchSigner) Sign(ctx context.Context, input []byte) ([]byte, error) {
 type seen struct {
 	mu                             sync.Mutex
 	rejected, differed, unrecorded []core.Code
+	altered                        []core.Code
 	unsent                         []*core.Issued
 	verified                       int
 	// issued has every token in the order of issuing.
@@ -149,6 +150,7 @@ func (s *seen) observer() core.Observer {
 	}
 	return core.Observer{
 		Rejected: note(&s.rejected), BodyDiffered: note(&s.differed), Unrecorded: note(&s.unrecorded),
+		Altered: note(&s.altered),
 		Verified: func(context.Context, *core.Received) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
