@@ -10,8 +10,15 @@ import (
 	"sync"
 )
 
-// Header implements http.ResponseWriter.
-func (rw *response) Header() http.Header { return rw.w.Header() }
+// Header implements http.ResponseWriter. Who took the connection over may write what was
+// copied here itself, as httputil.ReverseProxy does, and so finds no token of others.
+func (rw *response) Header() http.Header {
+	h := rw.w.Header()
+	if rw.hijacked {
+		strip(h)
+	}
+	return h
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (rw *response) WriteHeader(status int) {
