@@ -41,12 +41,20 @@ func isURI(s string) bool {
 		}
 	}
 	for i := range len(rest) {
-		if c := rest[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+		if !uriBytes[rest[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// uriBytes marks the bytes that RFC 3986 lets into a URI, and the brackets, for hosts.
+var uriBytes = func() (t [256]bool) {
+	for c := ' ' + 1; c < 0x7f; c++ {
+		t[c] = !strings.ContainsRune("\"<>\\^`{|}", c)
+	}
+	return t
+}()
 
 func isAlpha(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 

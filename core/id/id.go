@@ -40,22 +40,20 @@ func ParseUUID(s string) (UUID, error) {
 	if len(s) != UUIDLen || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return UUID{}, ErrUUID
 	}
-	n := 0
-	for i := 0; i < UUIDLen; {
-		if s[i] == '-' && (i == 8 || i == 13 || i == 18 || i == 23) {
-			i++
-			continue
-		}
+	var all byte
+	for n, i := range places {
 		hi, lo := unhex[s[i]], unhex[s[i+1]]
-		if hi > 0x0f || lo > 0x0f {
-			return UUID{}, ErrUUID
-		}
+		all |= hi | lo
 		u[n] = hi<<4 | lo
-		n++
-		i += 2
+	}
+	if all > 0x0f {
+		return UUID{}, ErrUUID
 	}
 	return u, nil
 }
+
+// places has where each byte of a UUID stands in its text.
+var places = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
 
 // unhex maps a byte to its value as a hexadecimal digit, 0xff for none.
 var unhex = func() (t [256]byte) {

@@ -122,6 +122,7 @@ func (sc *Scanner) Members(value func(name string) error) error {
 	}
 	base := len(sc.names)
 	var seen map[string]struct{}
+	var marks uint64 // a bit for each name so far, which some others share
 	for n := 0; ; n++ {
 		sc.space()
 		if n == 0 && sc.take('}') {
@@ -140,7 +141,10 @@ func (sc *Scanner) Members(value func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		if seen, err = sc.unique(seen, base, name); err != nil {
+		if bit := mark(name); seen == nil && marks&bit == 0 && len(sc.names)-base < mapThreshold-1 {
+			marks |= bit
+			sc.names = append(sc.names, name)
+		} else if seen, err = sc.unique(seen, base, name); err != nil {
 			return err
 		}
 		sc.space()
@@ -154,6 +158,14 @@ func (sc *Scanner) Members(value func(name string) error) error {
 	sc.names = sc.names[:base]
 	sc.depth--
 	return nil
+}
+
+// mark returns one bit of 64 for a name, the same for equal names.
+func mark(name string) uint64 {
+	if name == "" {
+		return 1
+	}
+	return 1 << ((uint(name[0])*5 + uint(name[len(name)-1])*11 + uint(len(name))*3) % 64)
 }
 
 // unique notes a member name of the innermost open object, whose names begin at base.
