@@ -47,17 +47,16 @@ type header struct {
 	faultText string
 }
 
-// split takes field values apart into tokens: one a value, or several with commas,
-// empty elements ignored (profile 9.1, RFC 9110, 5.6.1). A limit passed is tooLarge.
-func split(values []string, limits Limits, tooLarge Code) ([]string, *Error) {
+// split takes field values apart into tokens and appends them: one a value, or several with
+// commas, empty elements ignored (profile 9.1, RFC 9110, 5.6.1). A limit passed is tooLarge.
+func split(texts, values []string, limits Limits, tooLarge Code) ([]string, *Error) {
 	total := 0
 	for _, v := range values {
 		total += len(v)
 	}
 	if total > limits.TotalBytes {
-		return nil, refuse(tooLarge, "more bytes than a message may carry")
+		return texts, refuse(tooLarge, "more bytes than a message may carry")
 	}
-	texts := make([]string, 0, len(values))
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {
 			part = strings.Trim(part, " \t")
@@ -65,7 +64,7 @@ func split(values []string, limits Limits, tooLarge Code) ([]string, *Error) {
 				continue
 			}
 			if len(texts) == limits.Tokens {
-				return nil, refuse(tooLarge, "more tokens than a message may carry")
+				return texts, refuse(tooLarge, "more tokens than a message may carry")
 			}
 			if len(part) < len(v) {
 				part = strings.Clone(part) // not to keep the whole field for it

@@ -17,44 +17,23 @@ import (
 // checkGraph is step 12: the rules of the graph, and which workflow goes on.
 func (m *message) checkGraph(ctx context.Context) *Error {
 	m.result = &Received{}
-	m.batch, m.at = make([]dag.Entry, 0, len(m.tokens)), make([]int, 0, len(m.tokens))
 	for i := range m.tokens {
 		t := &m.tokens[i]
 		switch {
 		case t.copied:
 		case t.role == Notice:
-			m.result.notices = append(m.result.notices, m.verified(t))
+			v := new(Verified)
+			v.take(t)
+			m.result.notices = append(m.result.notices, v)
 		case t.unbound != nil:
 			m.result.notCarried++
 		default:
-			n := t.node
-			if t.signed {
-				n.Key.Issuer, n.Token, n.Domain = t.key.Issuer, t.normal, t.key.Domain
-			} else {
-				n.Key.Issuer = strings.Clone(n.Key.Issuer) // not to keep the whole field for it
-			}
-			m.batch = append(m.batch, dag.Entry{
-				Node: n,
-				Head: t.role == Head,
-				// An answer's further predecessors are its issuer's business (profile 5.2).
-				Required: t.role == Head && m.p.answers == nil && m.v.policy.Missing == RejectMissing,
-			})
+			m.propose(t)
 			m.at = append(m.at, i)
 		}
 	}
-	var goesOn map[Digest]Workflow
 	rules := m.v.rules()
-	rules.Cross = func(from, to *dag.Node) bool {
-		w, ok := m.v.admitsEdge(from, to)
-		if named, again := goesOn[to.Digest]; again && named != w {
-			return false // two edges of one token that would go on differently
-		}
-		if goesOn == nil {
-			goesOn = map[Digest]Workflow{}
-		}
-		goesOn[to.Digest] = w
-		return ok
-	}
+	goesOn := m.crossings(&rules)
 	judged, err := m.v.cfg.tasks.Check(ctx, m.batch, rules)
 	if err != nil {
 		return m.graphError(ctx, err)
@@ -68,15 +47,46 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 	return m.decideWorkflow(goesOn)
 }
 
+// propose makes a token an entry for the task store.
+func (m *message) propose(t *received) {
+	m.batch = append(m.batch, dag.Entry{
+		Node: t.node,
+		Head: t.role == Head,
+		// An answer's further predecessors are its issuer's business (profile 5.2).
+		Required: t.role == Head && m.p.answers == nil && m.v.policy.Missing == RejectMissing,
+	})
+	n := &m.batch[len(m.batch)-1].Node
+	if t.signed {
+		n.Key.Issuer, n.Token, n.Domain = t.key.Issuer, t.normal, t.key.Domain
+	} else {
+		n.Key.Issuer = strings.Clone(n.Key.Issuer) // not to keep the whole payload for it
+	}
+}
+
+// crossings lets the policy decide on edges between workflows, and returns what goes on
+// from tokens that have one.
+func (m *message) crossings(rules *dag.Rules) map[Digest]Workflow {
+	if m.v.policy.CrossWorkflow == nil {
+		return nil
+	}
+	goesOn := map[Digest]Workflow{}
+	rules.Cross = func(from, to *dag.Node) bool {
+		w, ok := m.v.admitsEdge(from, to)
+		if named, again := goesOn[to.Digest]; again && named != w {
+			return false // two edges of one token that would go on differently
+		}
+		goesOn[to.Digest] = w
+		return ok
+	}
+	return goesOn
+}
+
 // rules returns the graph's part of the policy; edges between workflows are not in it.
 func (v *Verifier) rules() dag.Rules {
 	return dag.Rules{Skew: int64(v.policy.predSkew / time.Second), MinLevel: uint8(v.policy.MinChainLevel)}
 }
 
 func (v *Verifier) admitsEdge(from, to *dag.Node) (Workflow, bool) {
-	if v.policy.CrossWorkflow == nil {
-		return Workflow{}, false
-	}
 	return v.policy.CrossWorkflow(CrossWorkflowEdge{
 		PredIssuer: known(from), Pred: from.Key.Task, PredWorkflow: from.Workflow,
 		ChildIssuer: known(to), Child: to.Key.Task, ChildWorkflow: to.Workflow,
@@ -97,23 +107,32 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 	if len(judged) != len(m.batch) {
 		return refuse(CodeUnavailable, "the task store judged another batch")
 	}
-	all := make([]*Verified, len(judged))
-	m.made = all
+	r := m.result
+	all := r.room(len(judged))
 	for n := range judged {
-		t := &m.tokens[m.at[n]]
-		v := m.verified(t)
+		t, v := &m.tokens[m.at[n]], &all[n]
+		v.take(t)
 		v.judged(judged[n])
 		v.link = newLink(&t.claims.Claims, t.digest, v.Text())
-		all[n] = v
+		m.made = append(m.made, v)
 		if t.role == Head {
-			m.result.heads = append(m.result.heads, v)
+			r.heads = append(r.heads, v)
 		} else {
-			m.result.context = append(m.result.context, v)
+			r.context = append(r.context, v)
 		}
 	}
-	for n, v := range all {
+	if len(all) > 1 {
+		m.connect(judged)
+	}
+	r.sender = m.sender()
+	return nil
+}
+
+// connect finds the predecessors that came along.
+func (m *message) connect(judged []dag.Judgement) {
+	for n, v := range m.made {
 		for _, d := range judged[n].Preds {
-			for _, p := range all {
+			for _, p := range m.made {
 				if p.digest == d && p != v {
 					v.carried = append(v.carried, p)
 					v.link.preds = append(v.link.preds, p.link)
@@ -121,12 +140,11 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 			}
 		}
 	}
-	m.result.sender = m.sender()
-	return nil
 }
 
-func (m *message) verified(t *received) *Verified {
-	return &Verified{token: t.token, role: t.role, binding: t.key.Binding, partial: true, lowest: L1}
+// take makes v the result of a token, of which the graph has not been asked.
+func (v *Verified) take(t *received) {
+	v.token, v.role, v.binding, v.partial, v.lowest = t.token, t.role, t.key.Binding, true, L1
 }
 
 // sender finds the head that the body belongs to (profile 9.7).
@@ -263,9 +281,11 @@ func (m *message) claim(ctx context.Context) *Error {
 		}
 	}
 	rules := m.v.rules()
-	rules.Cross = func(from, to *dag.Node) bool {
-		_, ok := m.v.admitsEdge(from, to) // an edge may have been found since
-		return ok
+	if m.v.policy.CrossWorkflow != nil {
+		rules.Cross = func(from, to *dag.Node) bool {
+			_, ok := m.v.admitsEdge(from, to) // an edge may have been found since
+			return ok
+		}
 	}
 	judged, err := m.v.cfg.tasks.Admit(ctx, m.batch, rules)
 	if err == nil && len(judged) != len(m.made) {
@@ -290,14 +310,13 @@ func (v *Verified) judged(j dag.Judgement) {
 }
 
 func (m *message) claimIDs(ctx context.Context) *Error {
-	batch := make([]replay.Claim, 0, 1)
-	texts := make([]string, 0, 1)
+	batch := m.result.claim[:0]
 	for n := range m.batch {
 		t := &m.tokens[m.at[n]]
 		if t.role != Head {
 			continue
 		}
-		k := m.batch[n].Key
+		k := &m.batch[n].Key
 		last := t.claims.IssuedAt.Add(m.v.policy.maxAge)
 		if t.claims.Expiry.Before(last) {
 			last = t.claims.Expiry
@@ -307,40 +326,45 @@ func (m *message) claimIDs(ctx context.Context) *Error {
 			Signed: k.Signed, Domain: t.key.Domain,
 			NotAfter: last.Add(m.v.policy.leeway).Unix(),
 		})
-		texts = append(texts, m.batch[n].Token)
 	}
-	outcomes, err := m.v.cfg.replay.Claim(ctx, batch, m.v.policy.Replay == ReplayOncePerInstance)
+	once := m.v.policy.Replay == ReplayOncePerInstance
+	outcomes, err := m.v.cfg.replay.Claim(ctx, batch, once)
 	if err != nil {
 		return NewError(CodeUnavailable, err)
 	}
 	if len(outcomes) != len(batch) {
 		return refuse(CodeUnavailable, "the replay store answered for another batch")
 	}
-	var bad *Error
-	fresh := make([]replay.Claim, 0, len(batch))
+	bad, fresh := m.outcomes(ctx, outcomes, batch, once)
+	if bad == nil && once {
+		// In the idempotent mode another message may be acting on the same claim.
+		m.result.store, m.result.claims = m.v.cfg.replay, fresh
+	}
+	return bad
+}
+
+// outcomes says what the store's answers mean for the message, and which claims are its
+// own.
+func (m *message) outcomes(ctx context.Context, outcomes []replay.Outcome, batch []replay.Claim, once bool) (bad *Error, fresh []replay.Claim) {
+	fresh = batch[:0]
 	for n, o := range outcomes {
 		switch {
 		case o == replay.Conflict:
-			h := m.result.heads[n]
-			if h.signed {
-				m.v.cfg.observers.evidence(ctx, Equivocation{Issuer: h.claims.issuer, TaskID: h.claims.TaskID, Second: texts[n]})
+			if h := m.result.heads[n]; h.signed {
+				m.v.cfg.observers.evidence(ctx, Equivocation{Issuer: h.claims.issuer, TaskID: h.claims.TaskID, Second: h.Text()})
 			}
 			bad = refuse(CodeEquivocation, "another token of the same issuer and id was presented before")
-		case o == replay.Same && m.v.policy.Replay == ReplayOncePerInstance:
+		case o == replay.Same && once:
 			if bad == nil {
 				bad = refuse(CodeReplayed, "the token was presented before")
 			}
 		case o == replay.Fresh:
 			fresh = append(fresh, batch[n])
 		case o != replay.Same:
-			return refuse(CodeUnavailable, "the replay store gave an answer that is none")
+			return refuse(CodeUnavailable, "the replay store gave an answer that is none"), nil
 		}
 	}
-	if bad == nil && m.v.policy.Replay == ReplayOncePerInstance {
-		// In the idempotent mode another message may be acting on the same claim.
-		m.result.store, m.result.claims = m.v.cfg.replay, fresh
-	}
-	return bad
+	return bad, fresh
 }
 
 // graphError says in codes what the graph answered, and shows evidence of equivocation.

@@ -193,6 +193,20 @@ type Received struct {
 
 	store  replay.Store
 	claims []replay.Claim
+
+	// Room for what most messages have, so that it costs no allocation of its own.
+	first [1]Verified
+	head  [1]*Verified
+	claim [1]replay.Claim
+}
+
+// room returns n results to be filled.
+func (r *Received) room(n int) []Verified {
+	r.heads = r.head[:0]
+	if n == 1 {
+		return r.first[:]
+	}
+	return make([]Verified, n)
 }
 
 // Heads returns what the message says, in the order it came; at least one.

@@ -26,13 +26,42 @@ type message struct {
 	now     time.Time
 	p       Presented
 	scanner jsonscan.Scanner
+	texts   []string
 	tokens  []received
 	// batch holds the heads and the context that was carried; at says which token each
-	// entry is.
+	// entry is, and made what became of it.
 	batch  []dag.Entry
 	at     []int
 	made   []*Verified
 	result *Received
+}
+
+// split finds the tokens of the message, and holds them against the limits.
+func (m *message) split(values []string, tooLarge Code) (bad *Error) {
+	limits := m.v.policy.Limits
+	if m.texts, bad = split(m.texts, values, limits, tooLarge); bad != nil {
+		return bad
+	}
+	if len(m.texts) == 0 {
+		return refuse(CodeRequired, "no token came")
+	}
+	for _, text := range m.texts {
+		if len(text) > limits.TokenBytes {
+			return refuse(tooLarge, "a token is longer than allowed")
+		}
+	}
+	m.tokens = slices.Grow(m.tokens, len(m.texts))[:len(m.texts)]
+	return nil
+}
+
+// forget makes the message one to be used again.
+func (m *message) forget() {
+	m.v, m.p, m.result = nil, Presented{}, nil
+	clear(m.texts)
+	clear(m.tokens)
+	clear(m.batch)
+	clear(m.made)
+	m.texts, m.tokens, m.batch, m.at, m.made = m.texts[:0], m.tokens[:0], m.batch[:0], m.at[:0], m.made[:0]
 }
 
 // received is one token of a message.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-ect/ect/core/dag"
@@ -179,28 +180,23 @@ func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) 
 	if p.InBody {
 		tooLarge = CodeBodyTooLarge
 	}
-	texts, bad := split(p.Values, v.policy.Limits, tooLarge)
+	m, _ := messages.Get().(*message)
+	m.v, m.p, m.now = v, p, v.cfg.now()
+	bad := m.split(p.Values, tooLarge)
+	for n := 0; bad == nil && n < len(m.tokens); n++ {
+		bad = m.open(&m.tokens[n], m.texts[n])
+	}
+	for n := 0; bad == nil && n < len(steps); n++ {
+		bad = steps[n](m, ctx)
+	}
+	r := m.result
+	m.forget()
+	messages.Put(m)
 	if bad != nil {
 		return nil, bad
 	}
-	if len(texts) == 0 {
-		return nil, refuse(CodeRequired, "no token came")
-	}
-	m := &message{v: v, now: v.cfg.now(), p: p, tokens: make([]received, len(texts))}
-	for _, text := range texts {
-		if len(text) > v.policy.Limits.TokenBytes {
-			return nil, refuse(tooLarge, "a token is longer than allowed")
-		}
-	}
-	for i, text := range texts {
-		if bad := m.open(&m.tokens[i], text); bad != nil {
-			return nil, bad
-		}
-	}
-	for _, step := range steps {
-		if bad := step(m, ctx); bad != nil {
-			return nil, bad
-		}
-	}
-	return m.result, nil
+	return r, nil
 }
+
+// messages has the memory of messages that went through, nothing of which is in a result.
+var messages = sync.Pool{New: func() any { return new(message) }}
