@@ -91,11 +91,16 @@ func (rw *response) gone() bool { return rw.failed || rw.x.request.Context().Err
 // end completes the response of a handler that returned.
 func (rw *response) end(action string) {
 	x := rw.x
-	if rw.hijacked && rw.status == 0 {
-		rw.status = http.StatusSwitchingProtocols
-	}
-	rw.decide(http.StatusOK)
 	differs := x.differs()
+	switch {
+	case rw.hijacked && rw.status == 0:
+		rw.status = http.StatusSwitchingProtocols
+	case rw.gone() && differs == nil:
+		// Whoever set the time limit further out has the last word on a response that the
+		// handler has not begun.
+	default:
+		rw.decide(http.StatusOK)
+	}
 	if differs != nil && !rw.streaming && !rw.hijacked {
 		rw.silent = true
 		rw.replace(differs)
@@ -145,7 +150,7 @@ func (rw *response) short() bool {
 // all of it.
 func (rw *response) content() core.Hash {
 	switch {
-	case rw.hijacked || rw.failed || rw.short():
+	case rw.hijacked || rw.failed || rw.short() || rw.status == 0:
 		return core.Hash{}
 	case rw.hash != nil:
 		return core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}

@@ -92,13 +92,16 @@ func (rw *response) pass() {
 func (rw *response) send(last func(http.Header)) {
 	h := rw.w.Header()
 	var late http.Header
-	if !rw.header.is(h) {
+	if rw.status != 0 && !rw.header.is(h) {
 		late = maps.Clone(h)
 		rw.header.restore(h)
 	}
 	strip(h)
 	addVary(h)
 	last(h)
+	if rw.status == 0 {
+		return // it is for those further out to decide
+	}
 	rw.w.WriteHeader(rw.status)
 	if len(rw.buf) > 0 {
 		if _, err := rw.w.Write(rw.buf); err != nil {
