@@ -284,3 +284,35 @@ func TestUnrecordedBehindErrorHandler(t *testing.T) {
 		t.Errorf("status = %d, %v, body = %q, trailer = %v", r.StatusCode, r.err, r.body, r.Trailer)
 	}
 }
+
+// TestDiffersBehindErrorHandler: an error handler may answer at length, or flush, where a
+// body turned out to differ.
+func TestDiffersBehindErrorHandler(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		size    int
+	}{
+		"small":   {writes(10), 10},
+		"large":   {writes(httpect.DefaultResponseBuffer, 10), httpect.DefaultResponseBuffer + 10},
+		"flushed": {flushes(writes(10)), len("begun ") + 10},
+	} {
+		protos(t, func(t *testing.T, proto string) {
+			w := newWorld(t)
+			s := serve(t, proto, httpect.Middleware(w.service, httpect.WithErrorHandler(
+				func(rw http.ResponseWriter, r *http.Request, err *core.Error) {
+					if err.Code != core.CodeBody {
+						t.Errorf("%s: the error handler got %v", name, err)
+					}
+					rw.WriteHeader(http.StatusConflict)
+					c.handler(rw, r)
+				}))(writes(20)))
+			r := s.send(t, "POST", "/", bytes.NewReader([]byte("another")), w.headOver(t, []byte("recorded")))
+			if r.StatusCode != http.StatusConflict || r.err != nil || len(r.body) != c.size || r.place() != "none" || r.Trailer != nil {
+				t.Errorf("%s: %v, trailer %v", name, r, r.Trailer)
+			}
+			if cl := w.seen.next(t).Claims(); cl.Ext.Outcome != core.OutcomeError || cl.Ext.Status != http.StatusConflict || cl.OutHash != hashOf(r.body) {
+				t.Errorf("%s: outcome = %v, status = %d, out_hash = %v", name, cl.Ext.Outcome, cl.Ext.Status, cl.OutHash)
+			}
+		})
+	}
+}

@@ -90,7 +90,7 @@ func (rw *response) gone() bool { return rw.failed || rw.x.request.Context().Err
 
 // end completes the response of a handler that returned.
 func (rw *response) end(action string) {
-	x := rw.x
+	x, begun := rw.x, rw.streaming
 	differs := x.differs()
 	switch {
 	case rw.hijacked && rw.status == 0:
@@ -116,7 +116,7 @@ func (rw *response) end(action string) {
 	answer, err := x.finish(c)
 	switch {
 	case rw.hijacked:
-	case rw.streaming && (err != nil || differs != nil || rw.short()):
+	case rw.streaming && (err != nil || rw.short()) || begun && differs != nil:
 		// The header is out: the one way left to say that something is wrong.
 		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to abort a response
 	case err != nil:

@@ -124,7 +124,7 @@ func (rw *response) stream() error {
 	if r.ProtoMajor == 1 && !rw.duplex {
 		x.settle(r.Close || rw.header.first("Connection") == "close")
 	}
-	if bad := x.differs(); bad != nil {
+	if bad := x.differs(); bad != nil && !rw.silent {
 		return bad // nothing is out yet: the response becomes a refusal
 	}
 	rw.begin()
