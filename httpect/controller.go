@@ -48,7 +48,7 @@ func (rw *response) FlushError() error {
 	}
 	rw.decide(http.StatusOK)
 	if !rw.streaming {
-		if !bodyAllowed(rw.status) || rw.x.request.Method == http.MethodHead {
+		if !bodyAllowed(rw.status) || rw.isHead() {
 			return nil
 		}
 		if err := rw.stream(); err != nil {

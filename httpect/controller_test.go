@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -330,7 +331,15 @@ func TestFullDuplexBound(t *testing.T) {
 func TestHeadLength(t *testing.T) {
 	protos(t, func(t *testing.T, proto string) {
 		for name, h := range map[string]http.HandlerFunc{
-			"its own": with("Content-Length", "1000", empty), "nothing": empty,
+			"its own":           with("Content-Length", "1000", empty),
+			"its own, and more": with("Content-Length", "1000", writes(400, 600)),
+			"nothing":           empty,
+			"as for GET":        writes(10),
+			"in parts":          writes(300, 300, 300),
+			"of its own type":   with("Content-Type", "text/css", writes(700)),
+			"coded":             with("Content-Encoding", "br", writes(700)),
+			"in chunks":         with("Transfer-Encoding", "chunked", writes(700)),
+			"not modified":      answers(http.StatusNotModified),
 		} {
 			w := newWorld(t)
 			got := serve(t, proto, httpect.Middleware(w.service)(h)).send(t, "HEAD", "/", nil, w.head(t))
@@ -340,6 +349,25 @@ func TestHeadLength(t *testing.T) {
 					t.Errorf("%s: %s = %q, %q without the middleware", name, field, got.Header.Get(field), bare.Header.Get(field))
 				}
 			}
+			if c := w.answer(t, got).Claims(); c.OutHash != hashOf(nil) || c.Ext.Outcome != core.OutcomeOK || got.place() != "header" {
+				t.Errorf("%s: out_hash = %v, outcome = %v, the token in %s", name, c.OutHash, c.Ext.Outcome, got.place())
+			}
+		}
+	})
+}
+
+// TestHeadOfLargeResponse: where net/http does not see all that a handler writes in answer
+// to HEAD, the length is that of GET all the same, and nothing of it is kept.
+func TestHeadOfLargeResponse(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		w := newWorld(t)
+		s := serve(t, proto, httpect.Middleware(w.service, httpect.WithResponseBuffer(0))(writes(100_000, 100_000)))
+		r := s.send(t, "HEAD", "/", nil, w.head(t))
+		if got := r.Header.Get("Content-Length"); got != "200000" || r.place() != "header" {
+			t.Errorf("Content-Length = %q, the token in %s", got, r.place())
+		}
+		if c := w.answer(t, r).Claims(); c.OutHash != hashOf(nil) {
+			t.Errorf("out_hash = %v, want that of nothing", c.OutHash)
 		}
 	})
 }

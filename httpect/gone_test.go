@@ -79,6 +79,7 @@ func TestGatewayAborts(t *testing.T) {
 			w := newWorld(t)
 			proxy := httputil.NewSingleHostReverseProxy(behind)
 			proxy.FlushInterval = -1
+			proxy.ErrorLog = log.New(io.Discard, "", 0)
 			s := serve(t, proto, httpect.Middleware(w.service)(proxy))
 			ctx, cancel := context.WithCancel(t.Context())
 			resp, err := s.client.Do(newRequest(t, "GET", s.URL, nil, w.head(t)).WithContext(ctx))

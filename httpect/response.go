@@ -143,7 +143,7 @@ func (rw *response) outcome(differs bool) core.Outcome {
 // short tells whether the handler wrote less than it declared. Nobody may take that for
 // the whole, also where the length was dropped for a trailer.
 func (rw *response) short() bool {
-	return rw.written < rw.length && bodyAllowed(rw.status) && rw.x.request.Method != http.MethodHead && !rw.hijacked
+	return rw.written < rw.length && bodyAllowed(rw.status) && !rw.isHead() && !rw.hijacked
 }
 
 // content returns the hash of what the handler wrote, absent if the peer cannot have got
@@ -154,7 +154,7 @@ func (rw *response) content() core.Hash {
 		return core.Hash{}
 	case rw.hash != nil:
 		return core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}
-	case len(rw.buf) == 0:
+	case len(rw.buf) == 0 || rw.isHead():
 		return emptyHash
 	}
 	return core.Hash{Sum: sha256.Sum256(rw.buf), Present: true}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-ect/ect/core"
@@ -102,6 +103,9 @@ func (rw *response) send(last func(http.Header)) {
 	if rw.status == 0 {
 		return // it is for those further out to decide
 	}
+	if !rw.streaming && rw.isHead() {
+		rw.measure(h)
+	}
 	rw.w.WriteHeader(rw.status)
 	if len(rw.buf) > 0 {
 		if _, err := rw.w.Write(rw.buf); err != nil {
@@ -112,6 +116,16 @@ func (rw *response) send(last func(http.Header)) {
 	if late != nil {
 		strip(late)
 		rw.header.revise(h, late)
+	}
+}
+
+// measure gives a response to HEAD the length of what the handler wrote, as net/http
+// would, which sees the beginning of it alone.
+func (rw *response) measure(h http.Header) {
+	_, declared := h["Content-Length"]
+	_, coded := h["Transfer-Encoding"]
+	if rw.written > 0 && !declared && !(coded && rw.x.request.ProtoMajor == 1) {
+		h.Set("Content-Length", strconv.FormatInt(rw.written, 10))
 	}
 }
 

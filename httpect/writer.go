@@ -89,8 +89,9 @@ func write[T []byte | string](rw *response, p T) (int, error) {
 	switch {
 	case rw.streaming:
 		return rw.out([]byte(p))
-	case rw.x.request.Method == http.MethodHead:
-		return len(p), nil // as net/http does; the hash is that of the empty content
+	case rw.isHead():
+		rw.buf = append(rw.buf, p[:min(len(p), sniffed-len(rw.buf))]...)
+		return len(p), nil
 	case len(rw.buf)+len(p) <= rw.limit:
 		rw.buf = append(rw.buf, p...)
 		return len(p), nil
@@ -100,6 +101,10 @@ func write[T []byte | string](rw *response, p T) (int, error) {
 	}
 	return rw.out([]byte(p))
 }
+
+// isHead tells whether the response has no content, whatever the handler writes. The hash
+// is then that of the empty content.
+func (rw *response) isHead() bool { return rw.x.request.Method == http.MethodHead }
 
 // out writes what goes out at once.
 func (rw *response) out(p []byte) (int, error) {
