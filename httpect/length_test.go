@@ -98,3 +98,23 @@ func TestNoLength(t *testing.T) {
 		}
 	}
 }
+
+// TestIdentity: a handler asks net/http not to send chunks over HTTP/1.1, which leaves no
+// place for a trailer: none is announced, and the record counts as not sent.
+func TestIdentity(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		w := newWorld(t)
+		s := serve(t, proto, httpect.Middleware(w.service)(with("Transfer-Encoding", "identity", flushes(writes(10)))))
+		r := s.send(t, "GET", "/", nil, w.head(t))
+		place, unsent := "trailer", 0
+		if proto == http1 {
+			place, unsent = "none", 1
+		}
+		if r.err != nil || len(r.body) != 16 || r.place() != place || w.seen.unsentCount() != unsent {
+			t.Errorf("%v, header %v, %d unsent", r, r.Header, w.seen.unsentCount())
+		}
+		if c := w.seen.next(t).Claims(); c.OutHash != hashOf(r.body) || c.Ext.Outcome != core.OutcomeOK {
+			t.Errorf("out_hash = %v, outcome = %v", c.OutHash, c.Ext.Outcome)
+		}
+	})
+}

@@ -158,15 +158,26 @@ func (rw *response) begin() {
 		rw.hash.Write(rw.buf)
 	}
 	rw.send(func(h http.Header) {
-		if rw.trailer && r.ProtoMajor == 1 && h.Get("Content-Length") != "" {
-			if x.m.length == KeepLength {
-				rw.trailer = false
-			} else {
-				h.Del("Content-Length")
-			}
+		if rw.trailer && r.ProtoMajor == 1 {
+			rw.trailer = rw.chunks(h)
 		}
 		if rw.trailer {
 			h["Trailer"] = append(slices.Clip(h["Trailer"]), FieldName)
 		}
 	})
+}
+
+// chunks tells whether a response over HTTP/1.1 goes out in chunks, as only such have
+// trailers, and drops a length that is in the way of it and may be dropped.
+func (rw *response) chunks(h http.Header) bool {
+	switch {
+	case h.Get("Transfer-Encoding") == "identity":
+		return false
+	case h.Get("Content-Length") == "":
+		return true
+	case rw.x.m.length == KeepLength:
+		return false
+	}
+	h.Del("Content-Length")
+	return true
 }
