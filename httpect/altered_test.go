@@ -62,7 +62,7 @@ func compress(r *http.Response) {
 		if bad := zw.Close(); err == nil {
 			err = bad
 		}
-		pw.CloseWithError(err) //nolint:errcheck // always nil
+		pw.CloseWithError(err)
 	}()
 	r.Body = struct {
 		io.Reader

@@ -82,7 +82,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h[prefix+httpect.FieldName] = []string{token}
 		h[prefix+receiptField] = []string{":AAAA:"}
 	}
-	flush := func() { http.NewResponseController(w).Flush() } //nolint:errcheck // the client looks
+	flush := func() { http.NewResponseController(w).Flush() }
 	switch r.URL.Path {
 	case "/header":
 		set("")
@@ -165,7 +165,7 @@ var gateways = map[string]func(t *testing.T, target string, rt http.RoundTripper
 				w.Header().Add("Trailer", name)
 			}
 			w.WriteHeader(resp.StatusCode)
-			http.NewResponseController(w).Flush()            //nolint:errcheck // the client looks
+			http.NewResponseController(w).Flush()
 			if _, err := io.Copy(w, resp.Body); err != nil { // also reads the trailer
 				t.Errorf("the body: %v", err)
 			}

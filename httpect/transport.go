@@ -176,8 +176,8 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 	}
 	out.Header[FieldName] = tokens[:n]
 
-	resp, err := t.base.RoundTrip(out)
-	d.Done() // also where it failed: the peer may have got it
+	resp, err := t.base.RoundTrip(out) //nolint:bodyclose // the answer has it
+	d.Done()                           // also where it failed: the peer may have got it
 	if err != nil {
 		return nil, err
 	}
