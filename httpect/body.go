@@ -28,6 +28,8 @@ type body struct {
 	// atEnd judges the body once its end was seen, with no hash if not all of it was; its
 	// error is what reading gives from then on, with no data beside it.
 	atEnd func(core.Hash) error
+	// broken judges an error of the source; what it returns is what reading gives.
+	broken func(error) error
 	// closed is called after the source was closed, which may read it to its end, and once
 	// all of it was read to be held.
 	closed func()
@@ -196,7 +198,7 @@ func (b *body) whole(limit int64) (core.Hash, error) {
 		return core.Hash{}, core.NewError(core.CodeBody, errors.New("the body was read before it could be checked"))
 	}
 	b.begin()
-	b.atEnd = nil
+	b.atEnd, b.broken = nil, nil
 	b.buf = make([]byte, 0, wholeStart)
 	for b.err == nil {
 		b.buf = slices.Grow(b.buf, 1)
@@ -236,6 +238,9 @@ func (b *body) end(err error) {
 				b.buf, b.start = b.buf[:0], 0
 			}
 		}
+	}
+	if !isEOF(err) && b.broken != nil {
+		b.err = b.broken(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

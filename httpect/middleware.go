@@ -68,7 +68,12 @@ type exchange struct {
 	m        *middleware
 	received *core.Received // nil where no valid head came
 	task     *core.Task     // nil where the service records nothing
+	// values are the tokens, inBody tells that they came in the body, which then comes
+	// from source. fault says why the body was not looked into under Observe.
 	values   []string
+	inBody   bool
+	source   *source
+	fault    *core.Error
 	evidence core.Evidence
 	// request is what the handler got; its route is known once the handler returned.
 	request *http.Request
@@ -95,7 +100,15 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.serveInner(w, r, next, outer)
 		return
 	}
-	x := &exchange{m: m, mode: m.mode, known: contentOf(r), values: r.Header[FieldName]}
+	x := &exchange{m: m, mode: m.mode}
+	if r, x.fault = x.unfold(r); x.fault != nil {
+		m.service.Rejected(ctx, x.fault)
+		if m.mode != Observe {
+			m.writeProblem(w, r, x.fault)
+			return
+		}
+	}
+	x.known = contentOf(r)
 	if r.TLS != nil {
 		x.evidence.Peer = peerOf(r.TLS)
 	}
@@ -121,7 +134,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 // verify looks at the tokens of the request as the mode says. Without an error the
 // request may go on, with what was received or without.
 func (x *exchange) verify(ctx context.Context) *core.Error {
-	if x.m.mode == Optional && !anyToken(x.values) {
+	if x.fault != nil || x.m.mode == Optional && !anyToken(x.values) {
 		return nil
 	}
 	r, err := x.m.service.Verifier().Verify(ctx, x.presented())
@@ -138,7 +151,7 @@ func (x *exchange) verify(ctx context.Context) *core.Error {
 
 func (x *exchange) presented() core.Presented {
 	p := core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
+		Values: x.values, InBody: x.inBody, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
 	}
 	if x.m.binding == core.BodyRequire && !x.known.Present {
 		p.ReadContent = x.readBody

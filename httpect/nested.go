@@ -34,6 +34,10 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 		return nil
 	}
 	x.rebind(func() { x.mode = m.mode })
+	if x.fault != nil {
+		m.service.Rejected(ctx, x.fault)
+		return x.fault
+	}
 	if m.mode == Optional && !anyToken(x.values) {
 		return nil
 	}

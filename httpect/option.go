@@ -80,6 +80,7 @@ type config struct {
 	drain    int64
 	whole    int64
 	length   LengthPolicy
+	fallback bool
 }
 
 // WithMode sets the mode.
@@ -135,6 +136,18 @@ func WithDrain(bytes int64) Option {
 // WithLengthPolicy decides between a handler's own Content-Length and a trailer.
 func WithLengthPolicy(p LengthPolicy) Option {
 	return option(func(c config) config { c.length = p; return c })
+}
+
+// WithBodyFallback takes requests by POST, PUT and PATCH that have their tokens in the
+// body, as senders do whose header section has no room for them (profile 9.3). The handler
+// gets such a request as it would have come without: the body, the fields that describe
+// it, and a length of -1 where the sender stated none. Without this option they are refused
+// with 415. It counts where the middleware is mounted furthest out.
+//
+// The tokens are read before the handler runs, so a sender that is slow with its body keeps
+// a request waiting there: set ReadTimeout of the http.Server.
+func WithBodyFallback() Option {
+	return option(func(c config) config { c.fallback = true; return c })
 }
 
 // AlteredPolicy says what becomes of a response that something between here and the peer

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/related"
 )
 
 // takeBody makes the body one that is hashed as it is read, and compared if it is bound.
@@ -35,6 +36,7 @@ func (x *exchange) takeBody(r *http.Request) {
 		return nil
 	})
 	x.body.closed, x.body.onClose = trailer, x.m.drain
+	x.body.broken = func(err error) error { return x.spoiled(r, err) }
 }
 
 // readBody reads all of the body, for a policy that requires it to be compared before the
@@ -43,7 +45,11 @@ func (x *exchange) readBody(context.Context) (core.Hash, error) {
 	if x.declared > x.m.whole {
 		return core.Hash{}, errBodyTooLarge
 	}
-	return x.body.whole(x.m.whole)
+	sum, err := x.body.whole(x.m.whole)
+	if errors.Is(err, related.ErrMalformed) {
+		return core.Hash{}, formError(err)
+	}
+	return sum, err
 }
 
 // bindBody gives the handler the body, and says what is known of it.
@@ -56,7 +62,7 @@ func (x *exchange) bindBody(r *http.Request) {
 		return
 	}
 	if x.body == nil {
-		if x.task == nil && !want.Present && r.Trailer == nil {
+		if x.task == nil && !want.Present && r.Trailer == nil && !x.inBody {
 			return
 		}
 		x.takeBody(r)
@@ -143,13 +149,13 @@ const discarded = 256 << 10
 // that no hash is taken. A connection that ends with the response is left alone, as is a
 // handler under Observe, which loses nothing that net/http would have left it.
 func (x *exchange) settle(closing bool) {
-	if x.body == nil || closing || x.request.ContentLength-x.body.passedSoFar() >= discarded {
+	if x.body == nil || closing || x.unread() >= discarded {
 		return
 	}
 	if x.mode != Observe {
 		x.drain(true)
 	}
-	if x.request.ContentLength < 0 {
+	if x.unread() < 0 {
 		x.body.forgo()
 	}
 }

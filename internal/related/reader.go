@@ -168,7 +168,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if err == nil && len(piece) > 0 {
 		n := copy(p, piece)
 		r.s.pass(n)
-		return n, nil
+		if r.s.over(closing) {
+			r.err = io.EOF
+		}
+		return n, r.err
 	}
 	if err == nil {
 		err = r.end()

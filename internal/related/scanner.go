@@ -195,6 +195,14 @@ func (s *scanner) content(limit int, what string) (string, error) {
 	}
 }
 
+// over tells whether a delimiter, this text and the end of the source come next, and have
+// come: who knows how long the body is does not ask for its end.
+func (s *scanner) over(text string) bool {
+	w := s.window()
+	return s.found && s.start == s.safe && s.err == io.EOF && //nolint:errorlint // as above
+		len(w) == len(s.delimiter)+len(text) && string(w[len(s.delimiter):]) == text
+}
+
 // ended tells whether the source has ended.
 func (s *scanner) ended() error {
 	if len(s.window()) == 0 {
