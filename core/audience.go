@@ -33,6 +33,10 @@ type Audience struct {
 	// cannot be held against the record, and tokens that hold hashes do not go along as
 	// context.
 	Hashes bool
+	// BodyFallback says that the peer takes tokens in the body of a POST, PUT or PATCH, as
+	// httpect.WithBodyFallback makes it (profile 9.3). They go there only where the header
+	// section has no room for the dispatch; without it such a call fails before it is made.
+	BodyFallback bool
 	// Revision decides the names on the wire for this peer.
 	Revision Revision
 }

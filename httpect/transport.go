@@ -168,14 +168,10 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 		return nil, err
 	}
 	decode := t.acceptGzip(out)
-	tokens := d.Tokens()
-	n := fitting(tokens, headerSize(out.Header)+len(out.URL.RequestURI()), DefaultHeaderBytes)
-	if n == 0 {
+	if err := carry(out, to, d.Tokens()); err != nil {
 		d.Abandon()
-		return nil, core.NewError(core.CodeTooLarge, errors.New("the header section has no room for the dispatch"))
+		return nil, err
 	}
-	out.Header[FieldName] = tokens[:n]
-
 	resp, err := t.base.RoundTrip(out) //nolint:bodyclose // the answer has it
 	d.Done()                           // also where it failed: the peer may have got it
 	if err != nil {
