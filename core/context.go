@@ -12,6 +12,7 @@ type position struct {
 	task     *Task
 	frontier *frontier
 	received *Received
+	prepared *PreparedTask
 }
 
 func positionOf(ctx context.Context) position {
@@ -22,10 +23,14 @@ func positionOf(ctx context.Context) position {
 	return p
 }
 
-// TaskFromContext returns the running task. It is false where none was started.
+// TaskFromContext returns the running task, which begins now where it was only prepared. It
+// is false where there is none.
 func TaskFromContext(ctx context.Context) (*Task, bool) {
-	t := positionOf(ctx).task
-	return t, t != nil
+	p := positionOf(ctx)
+	if p.prepared != nil {
+		return p.prepared.begin(), true
+	}
+	return p.task, p.task != nil
 }
 
 // ContextWithReceived returns a context that carries a message to handlers of a service

@@ -83,7 +83,7 @@ func (t *Task) Branch(ctx context.Context) (context.Context, *Branch) {
 	parent := t.at(ctx)
 	own := t.newFrontier(parent, parent.links)
 	t.branches = append(t.branches, own)
-	return context.WithValue(ctx, positionKey{}, position{t, own, t.received}), &Branch{own}
+	return context.WithValue(ctx, positionKey{}, position{task: t, frontier: own, received: t.received}), &Branch{own}
 }
 
 // Join makes what the branch did a part of where it began: whatever follows there comes

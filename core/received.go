@@ -125,6 +125,12 @@ func (v *Verified) ClaimedIssuer() string { return v.read().claims.issuer }
 // Claims returns a copy of what the token says.
 func (v *Verified) Claims() Claims { return v.read().claims.clone() }
 
+// InpHash returns the hash of what the issuer got (`inp_hash`).
+func (v *Verified) InpHash() Hash { return v.read().claims.InpHash }
+
+// OutHash returns the hash of what the issuer gave (`out_hash`).
+func (v *Verified) OutHash() Hash { return v.read().claims.OutHash }
+
 // Claim returns a top-level claim as sent, one that the profile does not know included.
 func (v *Verified) Claim(name string) (json.RawMessage, bool) { return member(v.read().payload, name) }
 

@@ -84,12 +84,24 @@ func (s *Service) AcceptTask(ctx context.Context, r *Received, action string) (c
 }
 
 func (s *Service) start(ctx context.Context, action string, r *Received, w Workflow) (context.Context, *Task, error) {
+	if err := s.mayStart(action); err != nil {
+		return ctx, nil, err
+	}
+	t := s.newTask(action, r, w)
+	return context.WithValue(ctx, positionKey{}, position{task: t, frontier: t.main, received: r}), t, nil
+}
+
+func (s *Service) mayStart(action string) error {
 	if s.issuer == nil {
-		return ctx, nil, errors.New("ect: the service has no issuer, so it records no tasks")
+		return errors.New("ect: the service has no issuer, so it records no tasks")
 	}
 	if !isAction(action) {
-		return ctx, nil, errAction
+		return errAction
 	}
+	return nil
+}
+
+func (s *Service) newTask(action string, r *Received, w Workflow) *Task {
 	t := &Task{
 		service: s, id: id.NewUUID(), workflow: w, received: r, action: action,
 		ids: map[UUID]Digest{},
@@ -101,7 +113,7 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 		}
 	}
 	t.main = t.newFrontier(nil, t.heads)
-	return context.WithValue(ctx, positionKey{}, position{t, t.main, r}), t, nil
+	return t
 }
 
 var errAction = errors.New("ect: an action is 1 to 256 bytes of text without control characters")

@@ -128,11 +128,11 @@ func (a *answer) unanswered() error {
 }
 
 // want is the hash that the body must have.
-func (a *answer) want() core.Hash { return a.received.Heads()[0].Claims().OutHash }
+func (a *answer) want() core.Hash { return a.received.Heads()[0].OutHash() }
 
 // checkSent holds what the peer says it got against what was sent.
 func (a *answer) checkSent() error {
-	got, sent := a.received.Heads()[0].Claims().InpHash, a.sent.content()
+	got, sent := a.received.Heads()[0].InpHash(), a.sent.content()
 	if a.t.binding == core.BodyIgnore || !got.Present || !sent.Present || got == sent {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (a *answer) checkSent() error {
 }
 
 // atEnd looks at an answer in the trailer, and holds the body against the answer.
-func (a *answer) atEnd(sum core.Hash) error {
+func (a *answer) atEnd(all *contentHash) error {
 	values := a.resp.Trailer[FieldName]
 	strip(a.resp.Trailer)
 	switch {
@@ -163,9 +163,9 @@ func (a *answer) atEnd(sum core.Hash) error {
 		return core.NewError(core.CodeBody, errors.New("the request was answered before all of its body was sent"))
 	}
 	if a.coded != nil {
-		return a.compare(a.coded.content(), sum)
+		return a.compare(a.coded.content(), all.sum())
 	}
-	return a.compare(sum, core.Hash{})
+	return a.compare(all.sum(), core.Hash{})
 }
 
 // atBreak judges a body whose coding broke, if all of it came.
@@ -173,7 +173,7 @@ func (a *answer) atBreak() error {
 	if !a.coded.content().Present {
 		return nil
 	}
-	return a.atEnd(core.Hash{})
+	return a.atEnd(nil)
 }
 
 // compare holds what came against the answer: as it was on the wire, and without its

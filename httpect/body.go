@@ -4,10 +4,8 @@
 package httpect
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"slices"
@@ -17,17 +15,14 @@ import (
 	"github.com/go-ect/ect/core"
 )
 
-// emptyHash is the hash of the empty content.
-var emptyHash = core.Hash{Sum: sha256.Sum256(nil), Present: true}
-
 // body hashes a body as it passes. Where it holds bytes back, the last of them are
 // given out only once the end was seen and judged, so that a decoder which stops at the
 // end of its value still meets the error (profile 9.7).
 type body struct {
 	src io.ReadCloser
-	// atEnd judges the body once its end was seen, with no hash if not all of it was; its
-	// error is what reading gives from then on, with no data beside it.
-	atEnd func(core.Hash) error
+	// atEnd judges the body once its end was seen, nil if not all of it was; its error is
+	// what reading gives from then on, with no data beside it.
+	atEnd func(*contentHash) error
 	// broken judges an error of the source; what it returns is what reading gives.
 	broken func(error) error
 	// closed is called after the source was closed, which may read it to its end, and once
@@ -44,7 +39,7 @@ type body struct {
 	// reading is held by whoever reads the source, who may wait there for long; what is
 	// below it is theirs.
 	reading sync.Mutex
-	hash    hash.Hash
+	hash    contentHash
 	buf     []byte // read, not given out
 	start   int
 	err     error // what reading the source ended with, as judged
@@ -54,15 +49,16 @@ type body struct {
 	blind atomic.Bool
 
 	// mu guards what others want to know at any time.
-	mu     sync.Mutex
-	read   bool  // the source was read
-	count  int64 // bytes that came from it
-	sum    core.Hash
-	failed error // err, unless that is io.EOF
+	mu       sync.Mutex
+	read     bool  // the source was read
+	count    int64 // bytes that came from it
+	sum      core.Hash
+	complete bool  // all of it came; sum is made when it is asked for
+	failed   error // err, unless that is io.EOF
 }
 
-func newBody(src io.ReadCloser, hold int, atEnd func(core.Hash) error) *body {
-	return &body{src: src, hold: hold, atEnd: atEnd, hash: sha256.New()}
+func newBody(src io.ReadCloser, hold int, atEnd func(*contentHash) error) *body {
+	return &body{src: src, hold: hold, atEnd: atEnd}
 }
 
 // Read implements io.Reader. An error never comes with data.
@@ -114,7 +110,7 @@ func (b *body) direct(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.src.Read(p)
-	b.hash.Write(p[:n])
+	b.hash.write(p[:n])
 	b.passed(n)
 	if err != nil {
 		b.end(err)
@@ -147,7 +143,7 @@ func (b *body) passed(n int) {
 	if b.declared > 0 && n > 0 {
 		b.sum = core.Hash{}
 		if b.count == b.declared {
-			b.sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
+			b.sum = b.hash.sum()
 		}
 	}
 }
@@ -182,7 +178,7 @@ func (b *body) fill() {
 		b.start = 0
 	}
 	n, err := b.source(b.buf[len(b.buf):cap(b.buf)])
-	b.hash.Write(b.buf[len(b.buf) : len(b.buf)+n])
+	b.hash.write(b.buf[len(b.buf) : len(b.buf)+n])
 	b.buf = b.buf[:len(b.buf)+n]
 	if err != nil {
 		b.end(err)
@@ -227,16 +223,14 @@ var errBodyTooLarge = core.NewError(core.CodeBodyTooLarge, errors.New("the body 
 // end notes what the source ended with, and judges a body that was read whole.
 func (b *body) end(err error) {
 	b.err = err
-	var sum core.Hash
-	if isEOF(err) {
-		if !b.blind.Load() {
-			sum = core.Hash{Sum: [32]byte(b.hash.Sum(nil)), Present: true}
-		}
-		if b.atEnd != nil {
-			if bad := b.atEnd(sum); bad != nil {
-				b.err = bad
-				b.buf, b.start = b.buf[:0], 0
-			}
+	all := &b.hash
+	if !isEOF(err) || b.blind.Load() {
+		all = nil
+	}
+	if isEOF(err) && b.atEnd != nil {
+		if bad := b.atEnd(all); bad != nil {
+			b.err = bad
+			b.buf, b.start = b.buf[:0], 0
 		}
 	}
 	if !isEOF(err) && b.broken != nil {
@@ -244,7 +238,7 @@ func (b *body) end(err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sum = sum
+	b.sum, b.complete = core.Hash{}, all != nil
 	if !isEOF(b.err) {
 		b.failed = b.err
 	}
@@ -274,6 +268,9 @@ func (b *body) Close() error {
 func (b *body) content() core.Hash {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.complete && !b.sum.Present {
+		b.sum = b.hash.sum() // nothing is written any more
+	}
 	return b.sum
 }
 
@@ -291,7 +288,7 @@ func (b *body) drain(limit int64, wait bool) {
 	var scratch [4 << 10]byte
 	for b.err == nil && !b.blind.Load() && limit >= 0 {
 		n, err := b.source(scratch[:min(int64(len(scratch)), limit+1)])
-		b.hash.Write(scratch[:n])
+		b.hash.write(scratch[:n])
 		b.lost = b.lost || n > 0
 		limit -= int64(n)
 		if err != nil {

@@ -67,7 +67,9 @@ type middleware struct {
 type exchange struct {
 	m        *middleware
 	received *core.Received // nil where no valid head came
-	task     *core.Task     // nil where the service records nothing
+	task     *core.Task     // nil where the service records nothing, or nobody asked
+	// prepared is the task of a request without a token, until somebody asks for it.
+	prepared *core.PreparedTask
 	// values are the tokens, inBody tells that they came in the body, which then comes
 	// from source. fault says why the body was not looked into under Observe.
 	values   []string
@@ -172,9 +174,12 @@ func (x *exchange) start(r *http.Request) *core.Error {
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	if x.m.service.Records() {
 		var err error
-		if x.received != nil {
+		switch {
+		case x.received != nil:
 			ctx, x.task, err = x.m.service.AcceptTask(ctx, x.received, method(r))
-		} else {
+		case x.m.mode == Optional:
+			ctx, x.prepared, err = x.m.service.PrepareTask(ctx, method(r))
+		default:
 			ctx, x.task, err = x.m.service.StartTask(ctx, method(r))
 		}
 		if err != nil {
@@ -190,6 +195,14 @@ func (x *exchange) start(r *http.Request) *core.Error {
 	}
 	x.bindBody(r) //nolint:contextcheck // the request has it
 	return nil
+}
+
+// running returns the task, if there is one by now.
+func (x *exchange) running() *core.Task {
+	if x.task == nil && x.prepared != nil {
+		x.task, _ = x.prepared.Task()
+	}
+	return x.task
 }
 
 // release gives the claims back: no handler saw the request. The request's own context

@@ -123,7 +123,10 @@ func TestMountedTwice(t *testing.T) {
 			t.Run(c.name+", "+who, func(t *testing.T) {
 				w := newWorld(t, acceptL1, edit)
 				called := 0
-				h := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called++ })
+				h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					called++
+					core.TaskFromContext(r.Context()) // which begins one where no token came
+				})
 				s := serve(t, http1, mounts(w.service, h, c.mounts...))
 				tokens := c.tokens(t, w)
 				r := s.send(t, "GET", "/", nil, tokens...)

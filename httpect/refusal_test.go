@@ -186,7 +186,10 @@ func TestModes(t *testing.T) {
 			w := newWorld(t)
 			called := false
 			s := serve(t, http1, httpect.Middleware(w.service, httpect.WithMode(mode))(
-				http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true })))
+				http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					called = true
+					core.TaskFromContext(r.Context()) // which begins one where no token came
+				})))
 			send := func(t *testing.T, tokens ...string) *reply {
 				t.Helper()
 				called = false

@@ -17,13 +17,13 @@ import (
 // takeBody makes the body one that is hashed as it is read, and compared if it is bound.
 func (x *exchange) takeBody(r *http.Request) {
 	trailer := x.takeTrailer(r)
-	x.body = newBody(r.Body, 0, func(sum core.Hash) error {
+	x.body = newBody(r.Body, 0, func(all *contentHash) error {
 		trailer()
 		want := x.want()
 		switch {
-		case !want.Present || !sum.Present:
+		case !want.Present || all == nil:
 			return nil
-		case sum != want:
+		case all.sum() != want:
 			bad := errBodyDiffers()
 			x.m.service.BodyDiffered(r.Context(), bad)
 			if x.mode == Observe {
@@ -62,7 +62,7 @@ func (x *exchange) bindBody(r *http.Request) {
 		return
 	}
 	if x.body == nil {
-		if x.task == nil && !want.Present && r.Trailer == nil && !x.inBody {
+		if x.task == nil && x.prepared == nil && !want.Present && r.Trailer == nil && !x.inBody {
 			return
 		}
 		x.takeBody(r)
@@ -122,7 +122,7 @@ func (x *exchange) want() core.Hash {
 	if !ok {
 		return core.Hash{}
 	}
-	return s.Claims().OutHash
+	return s.OutHash()
 }
 
 func (x *exchange) setBodyState(s core.BodyState) {

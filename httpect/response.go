@@ -110,7 +110,7 @@ func (rw *response) end(action string) {
 		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status,
 		Keep: differs != nil || rw.hijacked || rw.streaming && rw.short(),
 	}
-	if x.task != nil {
+	if x.running() != nil {
 		c.OutHash = rw.content()
 	}
 	answer, err := x.finish(c)
@@ -154,8 +154,10 @@ func (rw *response) content() core.Hash {
 		return core.Hash{}
 	case rw.hash != nil:
 		return core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}
-	case len(rw.buf) == 0 || rw.isHead():
+	case rw.written == 0 || rw.isHead():
 		return emptyHash
+	case rw.streaming:
+		return core.Hash{} // the task began when some of it had gone by
 	}
 	return core.Hash{Sum: sha256.Sum256(rw.buf), Present: true}
 }
@@ -163,7 +165,7 @@ func (rw *response) content() core.Hash {
 // finish issues the task token, if the service records. The request's context may be
 // done; the record is not.
 func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
-	if x.task == nil {
+	if x.running() == nil {
 		return &core.Answer{}, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.request.Context()), issueTimeout)

@@ -63,7 +63,7 @@ func ownLength(field string) int64 {
 // a body that may differ.
 func (rw *response) waits() bool {
 	x := rw.x
-	return x.task != nil || x.body != nil && x.want().Present
+	return x.running() != nil || x.body != nil && x.want().Present
 }
 
 // Write implements http.ResponseWriter.
@@ -135,7 +135,7 @@ func (rw *response) ReadFrom(src io.Reader) (n int64, err error) {
 		}
 	}
 	copied := rw.copy
-	if rw.streaming && rw.x.task == nil && !rw.hijacked {
+	if rw.streaming && rw.hash == nil && !rw.hijacked {
 		copied = func(src io.Reader) (int64, error) { return io.Copy(rw.w, src) }
 	}
 	more, err := copied(src)

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-ect/ect/core/id"
+)
+
+// PreparedTask is a root task that begins when somebody first asks for it, with
+// [TaskFromContext] as transports do. It is for adapters, for work that nobody asked to
+// have recorded and that costs nothing until it does something to be recorded. It is
+// safe for concurrent use.
+type PreparedTask struct {
+	service *Service
+	action  string
+	mu      sync.Mutex
+	task    atomic.Pointer[Task]
+}
+
+// PrepareTask returns a context in which a root task begins, in a workflow of its own,
+// once somebody asks for it. The errors are those of [Service.StartTask].
+func (s *Service) PrepareTask(ctx context.Context, action string) (context.Context, *PreparedTask, error) {
+	if err := s.mayStart(action); err != nil {
+		return ctx, nil, err
+	}
+	p := &PreparedTask{service: s, action: action}
+	return context.WithValue(ctx, positionKey{}, position{prepared: p}), p, nil
+}
+
+// Task returns the task if it has begun.
+func (p *PreparedTask) Task() (*Task, bool) {
+	t := p.task.Load()
+	return t, t != nil
+}
+
+// begin returns the task, which begins now if it has not.
+func (p *PreparedTask) begin() *Task {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.task.Load()
+	if t == nil {
+		t = p.service.newTask(p.action, nil, id.NewWorkflow())
+		p.task.Store(t)
+	}
+	return t
+}
