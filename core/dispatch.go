@@ -3,10 +3,7 @@
 
 package core
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // dispatchAction is the `exec_act` of a dispatch unless told otherwise.
 const dispatchAction = "dispatch"
@@ -65,7 +62,7 @@ func (t *Task) Dispatch(ctx context.Context, to Audience, in DispatchInput) (*Di
 	if err := t.usable(f); err != nil {
 		return nil, err
 	}
-	t.open = append(t.open, d)
+	t.open.Add(d, d)
 	return d, nil
 }
 
@@ -88,24 +85,11 @@ func (d *Dispatch) Done() {
 func (d *Dispatch) Abandon() {
 	d.task.mu.Lock()
 	defer d.task.mu.Unlock()
-	d.close()
-}
-
-// close takes the dispatch out of those that are open, and tells whether it was.
-func (d *Dispatch) close() bool {
-	n := slices.Index(d.task.open, d)
-	if n < 0 {
-		return false
-	}
-	d.task.open = slices.Delete(d.task.open, n, n+1)
-	return true
+	d.task.open.Remove(d)
 }
 
 func (d *Dispatch) done() {
-	if !d.close() {
-		return
-	}
-	if !d.task.finished {
+	if d.task.open.Remove(d) && !d.task.finished {
 		d.frontier.standing().advance(d.link)
 	}
 }
@@ -127,11 +111,11 @@ func (d *Dispatch) Verify(ctx context.Context, p Presented) (*Received, error) {
 	defer d.task.mu.Unlock()
 	d.done()
 	if !d.task.finished {
-		answer := *r.heads[0].link
+		answer := r.heads[0].link
 		if !d.task.take(answer.task, answer.digest) {
 			return nil, refuse(CodeAnswer, "the answer bears the task id of another token of the task")
 		}
-		answer.preds = append([]*link{d.link}, answer.preds...)
+		answer = answer.after(append([]*link{d.link}, answer.preds...))
 		f := d.frontier.standing()
 		f.pass(d.issued.digest)
 		f.add(answer.trim(max(d.task.service.audiences.context, 1)))

@@ -6,14 +6,20 @@ package core
 import (
 	"context"
 	"errors"
-	"slices"
+
+	"github.com/go-ect/ect/internal/ordered"
 )
 
 // frontier is the newest tokens that some code of a task has seen or issued and that
 // nothing newer of it comes after. The task's lock guards it.
 type frontier struct {
-	task  *Task
-	links []*link
+	task *Task
+	// from is where it began, and where it stands until something was done on it.
+	from  *stand
+	moved bool
+	links ordered.Set[Digest, *link]
+	// now is where it stands, nil until that is asked for again.
+	now *stand
 	// passed has the digests of what left, so that joining a branch takes it from the
 	// parent as well.
 	passed map[Digest]struct{}
@@ -23,8 +29,16 @@ type frontier struct {
 	ended bool
 }
 
-func (t *Task) newFrontier(parent *frontier, links []*link) *frontier {
-	return &frontier{task: t, parent: parent, links: slices.Clone(links), passed: map[Digest]struct{}{}}
+// stand is where code stands in a task at one moment. Branches that begin there share
+// it, so that join steps are issued once for all of them. The task's lock guards it.
+type stand struct {
+	// links are the newest tokens, or the join steps that took their place.
+	links []*link
+	joins []*link
+}
+
+func (t *Task) newFrontier(parent *frontier, from *stand) *frontier {
+	return &frontier{task: t, parent: parent, from: from}
 }
 
 // standing is the frontier itself, or where a branch that was joined went: what comes
@@ -36,6 +50,29 @@ func (f *frontier) standing() *frontier {
 	return f
 }
 
+// stand returns where the frontier stands.
+func (f *frontier) stand() *stand {
+	if !f.moved {
+		return f.from
+	}
+	if f.now == nil {
+		f.now = &stand{links: f.links.Values()}
+	}
+	return f.now
+}
+
+// move makes the frontier one that can change.
+func (f *frontier) move() {
+	f.now = nil
+	if f.moved {
+		return
+	}
+	f.moved = true
+	for _, l := range f.from.links {
+		f.links.Add(l.digest, l)
+	}
+}
+
 // advance lets a token in and what it names out.
 func (f *frontier) advance(l *link) {
 	for _, p := range l.preds {
@@ -45,60 +82,50 @@ func (f *frontier) advance(l *link) {
 }
 
 func (f *frontier) add(l *link) {
-	if _, gone := f.passed[l.digest]; gone || f.has(l.digest) {
-		return
+	if _, gone := f.passed[l.digest]; !gone {
+		f.move()
+		f.links.Add(l.digest, l)
 	}
-	f.links = append(f.links, l)
-}
-
-func (f *frontier) has(d Digest) bool {
-	return slices.ContainsFunc(f.links, func(l *link) bool { return l.digest == d })
 }
 
 // pass takes a token out: something newer comes after it.
 func (f *frontier) pass(d Digest) {
+	f.move()
+	f.links.Remove(d)
+	if f.passed == nil {
+		f.passed = map[Digest]struct{}{}
+	}
 	f.passed[d] = struct{}{}
-	f.links = slices.DeleteFunc(f.links, func(l *link) bool { return l.digest == d })
+}
+
+// knows tells whether a token is in the frontier or was.
+func (f *frontier) knows(d Digest) bool {
+	_, gone := f.passed[d]
+	return gone || f.moved && f.links.Has(d)
+}
+
+// narrow lets the join steps of a stand take the place of what they join.
+func (f *frontier) narrow(s *stand) {
+	if len(s.joins) == 0 || f.from == s || f.knows(s.joins[len(s.joins)-1].digest) {
+		return
+	}
+	for _, l := range s.joins {
+		f.advance(l)
+	}
 }
 
 // absorb joins a branch: what left the branch leaves, what is newest in it comes in.
 func (f *frontier) absorb(b *frontier) {
+	f.narrow(b.from)
+	if !b.moved {
+		return
+	}
 	for d := range b.passed {
 		f.pass(d)
 	}
-	for _, l := range b.links {
+	for _, l := range b.links.Values() {
 		f.add(l)
 	}
-}
-
-// Branch is a frontier of its own for code that takes several steps beside other code,
-// so that timing never decides what a token says it came after.
-type Branch struct{ own *frontier }
-
-// Branch begins a branch where ctx stands in the task, and returns the context that is
-// on it. A branch that is never joined is joined by the end of the task.
-func (t *Task) Branch(ctx context.Context) (context.Context, *Branch) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	parent := t.at(ctx)
-	own := t.newFrontier(parent, parent.links)
-	t.branches = append(t.branches, own)
-	return context.WithValue(ctx, positionKey{}, position{task: t, frontier: own, received: t.received}), &Branch{own}
-}
-
-// Join makes what the branch did a part of where it began: whatever follows there comes
-// after it. Joining twice, or after the task finished, changes nothing. What is issued
-// on the branch after that would come before nothing, and so is refused.
-func (b *Branch) Join() {
-	t := b.own.task
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.finished || b.own.ended {
-		return
-	}
-	b.own.ended = true
-	t.branches = slices.DeleteFunc(t.branches, func(f *frontier) bool { return f == b.own })
-	b.own.standing().absorb(b.own)
 }
 
 var errBranchJoined = errors.New("ect: the branch was joined already")
@@ -133,18 +160,72 @@ func (t *Task) advance(ctx context.Context, f *frontier, r IssueRequest) (*Issue
 	return i, nil
 }
 
-// newest returns the frontier as it stands, after join steps if it had grown too wide.
+// newest returns the frontier as it stands, no wider than MaxFrontier: where it is wider,
+// it issues join steps, so that no token outgrows its limits however many calls one
+// handler makes. One at a time does that in a task, and the others find it done.
 func (t *Task) newest(ctx context.Context, f *frontier) ([]*link, error) {
+	links, joining, err := t.narrowed(f)
+	if err != nil || joining == nil {
+		return links, err
+	}
+	select {
+	case joining <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-joining }()
+	t.mu.Lock()
+	s := f.stand()
+	t.mu.Unlock()
+	err = t.joinSteps(ctx, s)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.standing().narrow(s) // also where the last one failed: what was issued is not lost
+	if err == nil {
+		err = t.usable(f)
+	}
+	return s.links, err
+}
+
+// narrowed returns the frontier as it stands, or what to hold while join steps that it
+// needs are issued.
+func (t *Task) narrowed(f *frontier) (links []*link, joining chan struct{}, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(f); err != nil {
+		return nil, nil, err
+	}
+	s := f.stand()
+	if len(s.links) <= MaxFrontier {
+		f.narrow(s)
+		return s.links, nil, nil
+	}
+	if t.joining == nil {
+		t.joining = make(chan struct{}, 1)
+	}
+	return nil, t.joining, nil
+}
+
+// joinAction is the `exec_act` of a step that stands for a frontier grown too wide.
+const joinAction = "join"
+
+// joinSteps issues join steps until a stand is no wider than MaxFrontier.
+func (t *Task) joinSteps(ctx context.Context, s *stand) error {
 	for {
 		t.mu.Lock()
-		links, err := slices.Clone(f.links), t.usable(f)
+		n := min(len(s.links), MaxIssuedPred)
+		preds := s.links[:n:n]
 		t.mu.Unlock()
-		if err != nil || len(links) <= MaxFrontier {
-			return links, err
+		if n <= MaxFrontier {
+			return nil
 		}
-		if err := t.join(ctx, f); err != nil {
-			return nil, err
+		_, l, err := t.issueAfter(ctx, preds, IssueRequest{Action: joinAction})
+		if err != nil {
+			return err
 		}
+		t.mu.Lock()
+		s.links, s.joins = append(s.links[n:], l), append(s.joins, l)
+		t.mu.Unlock()
 	}
 }
 
@@ -162,69 +243,9 @@ func (t *Task) issueAfter(ctx context.Context, preds []*link, r IssueRequest) (*
 	}
 	l := newLink(&i.claims, i.digest, i.text)
 	l.preds = preds
+	l.deepen()
 	t.mu.Lock()
 	t.ids[l.task] = l.digest
 	t.mu.Unlock()
 	return i, l.trim(max(t.service.audiences.context, 1)), nil
-}
-
-// joinAction is the `exec_act` of a step that stands for a frontier grown too wide.
-const joinAction = "join"
-
-// join issues join steps until a frontier is no wider than MaxFrontier, so that no
-// token outgrows its limits however many calls one handler makes.
-func (t *Task) join(ctx context.Context, f *frontier) error {
-	for {
-		t.mu.Lock()
-		n := min(len(f.links), MaxIssuedPred)
-		preds := slices.Clone(f.links[:n])
-		t.mu.Unlock()
-		if n <= MaxFrontier {
-			return nil
-		}
-		_, l, err := t.issueAfter(ctx, preds, IssueRequest{Action: joinAction})
-		if err != nil {
-			return err
-		}
-		t.mu.Lock()
-		f.advance(l)
-		t.mu.Unlock()
-	}
-}
-
-func predecessors(links []*link) []Predecessor {
-	p := make([]Predecessor, len(links))
-	for n, l := range links {
-		p[n] = Predecessor{TaskID: l.task, Digest: l.digest}
-	}
-	return p
-}
-
-// withContext returns a token and as many generations of what it came after as the peer
-// may have, nearest first, each once and without what the peer has already, as far as the
-// limits of a message allow. A token that is left out takes what only it leads to along:
-// without it that would be no context.
-func withContext(text string, preds []*link, to Audience, has []*link) []string {
-	tokens := []string{text}
-	total := len(text)
-	seen := map[Digest]struct{}{}
-	for _, l := range has {
-		seen[l.digest] = struct{}{}
-	}
-	for generation := 0; generation < to.Context && len(preds) > 0; generation++ {
-		var next []*link
-		for _, l := range preds {
-			if _, again := seen[l.digest]; again || l.hashed && !to.Hashes {
-				continue
-			}
-			seen[l.digest] = struct{}{}
-			if total += len(l.text) + len(", "); len(tokens) == DefaultTokens || total > DefaultTotalBytes {
-				return tokens
-			}
-			tokens = append(tokens, l.text)
-			next = append(next, l.preds...)
-		}
-		preds = next
-	}
-	return tokens
 }

@@ -140,6 +140,11 @@ func (m *message) connect(judged []dag.Judgement) {
 			}
 		}
 	}
+	links := make([]*link, len(m.made))
+	for n, v := range m.made {
+		links[n] = v.link
+	}
+	tie(links)
 }
 
 // take makes v the result of a token, of which the graph has not been asked.

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/go-ect/ect/core/id"
+	"github.com/go-ect/ect/internal/ordered"
 )
 
 // ErrTaskFinished reports that a task was finished already: nothing can be recorded
@@ -41,8 +42,10 @@ type Task struct {
 	// main is the frontier of code that is in no branch; branches are those that were
 	// not joined; open are the dispatches whose call has not ended.
 	main     *frontier
-	branches []*frontier
-	open     []*Dispatch
+	branches ordered.Set[*frontier, *frontier]
+	open     ordered.Set[*Dispatch, *Dispatch]
+	// joining is held by who issues join steps; nil before anyone did.
+	joining chan struct{}
 }
 
 // BodyState says whether what a handler reads is what the sender's record names
@@ -88,7 +91,7 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 		return ctx, nil, err
 	}
 	t := s.newTask(action, r, w)
-	return context.WithValue(ctx, positionKey{}, position{task: t, frontier: t.main, received: r}), t, nil
+	return t.on(ctx, t.main), t, nil
 }
 
 func (s *Service) mayStart(action string) error {
@@ -112,7 +115,7 @@ func (s *Service) newTask(action string, r *Received, w Workflow) *Task {
 			t.ids[h.claims.TaskID] = h.digest
 		}
 	}
-	t.main = t.newFrontier(nil, t.heads)
+	t.main = t.newFrontier(nil, &stand{links: slices.Clip(t.heads)})
 	return t
 }
 
@@ -302,24 +305,20 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 		return nil, ErrTaskFinished
 	}
 	t.finished = true
-	last := t.newFrontier(nil, nil)
-	last.absorb(t.main)
-	for _, b := range t.branches {
-		last.absorb(b)
+	for _, b := range t.branches.Values() {
+		t.main.absorb(b)
 	}
-	for _, d := range t.open {
-		last.advance(d.link)
+	for _, d := range t.open.Values() {
+		t.main.advance(d.link)
 	}
-	for _, h := range t.heads { // named in any case, so they widen nothing
-		last.pass(h.digest)
-	}
+	last := &stand{links: without(t.main.stand().links, t.heads)} // heads are named in any case
 	action, policy, members := t.action, t.policy, t.members
 	if !t.chosen && isAction(c.Action) {
 		action = c.Action
 	}
 	t.mu.Unlock()
 
-	if err := t.join(ctx, last); err != nil {
+	if err := t.joinSteps(ctx, last); err != nil {
 		return nil, err
 	}
 	r := IssueRequest{
