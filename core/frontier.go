@@ -209,17 +209,16 @@ func (t *Task) narrowed(f *frontier) (links []*link, joining chan struct{}, err 
 // joinAction is the `exec_act` of a step that stands for a frontier grown too wide.
 const joinAction = "join"
 
-// joinSteps issues join steps until a stand is no wider than MaxFrontier.
+// joinSteps issues join steps where a stand is wider than MaxFrontier, until the last one
+// stands for all of it: what comes after it stays small, and so does the context that a
+// peer needs to know all predecessors. Who calls it holds t.joining, or has the stand alone.
 func (t *Task) joinSteps(ctx context.Context, s *stand) error {
-	for {
-		t.mu.Lock()
+	if len(s.links) <= MaxFrontier {
+		return nil
+	}
+	for len(s.links) > 1 {
 		n := min(len(s.links), MaxIssuedPred)
-		preds := s.links[:n:n]
-		t.mu.Unlock()
-		if n <= MaxFrontier {
-			return nil
-		}
-		_, l, err := t.issueAfter(ctx, preds, IssueRequest{Action: joinAction})
+		_, l, err := t.issueAfter(ctx, s.links[:n:n], IssueRequest{Action: joinAction})
 		if err != nil {
 			return err
 		}
@@ -227,6 +226,7 @@ func (t *Task) joinSteps(ctx context.Context, s *stand) error {
 		s.links, s.joins = append(s.links[n:], l), append(s.joins, l)
 		t.mu.Unlock()
 	}
+	return nil
 }
 
 // issueAfter issues a token of this task, addressed to this service unless r says
