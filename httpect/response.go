@@ -147,10 +147,10 @@ func (rw *response) short() bool {
 }
 
 // content returns the hash of what the handler wrote, absent if the peer cannot have got
-// all of it.
+// all of it, or of a stream may not have.
 func (rw *response) content() core.Hash {
 	switch {
-	case rw.hijacked || rw.failed || rw.short() || rw.status == 0:
+	case rw.hijacked || rw.failed || rw.short() || rw.status == 0 || rw.streaming && rw.gone():
 		return core.Hash{}
 	case rw.hash != nil:
 		return core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}
