@@ -112,10 +112,12 @@ func tellNobody(s *setup)                      { s.tells = nil }
 func acceptL1(s *setup)                        { s.policy.MinLevel = core.L1 }
 func empty(http.ResponseWriter, *http.Request) {}
 
-// switchSigner fails while fail is set.
+// switchSigner fails while fail is set, and takes as many nanoseconds as takes says, or
+// as it is given.
 type switchSigner struct {
 	core.Signer
-	fail atomic.Bool
+	fail  atomic.Bool
+	takes atomic.Int64
 }
 
 var errSigner = errors.New("the key service is down")
@@ -123,6 +125,13 @@ var errSigner = errors.New("the key service is down")
 func (s *switchSigner) Sign(ctx context.Context, input []byte) ([]byte, error) {
 	if s.fail.Load() {
 		return nil, errSigner
+	}
+	if d := s.takes.Load(); d > 0 {
+		select {
+		case <-time.After(time.Duration(d)):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	return s.Signer.Sign(ctx, input)
 }
