@@ -33,6 +33,8 @@ type calls struct {
 	policy core.Policy
 	// bare leaves the middleware out: the handler answers itself.
 	bare bool
+	// wrap makes the handler of the service called, where the middleware is not furthest out.
+	wrap func(*core.Service) http.Handler
 	// base wraps the transport below ours.
 	base   func(http.RoundTripper) http.RoundTripper
 	server []func(*httptest.Server)
@@ -54,7 +56,9 @@ func newPair(t testing.TB, handler http.Handler, edits ...func(*calls)) *pair {
 	for _, e := range edits {
 		e(&c)
 	}
-	if !c.bare {
+	if c.wrap != nil {
+		handler = c.wrap(p.service)
+	} else if !c.bare {
 		handler = httpect.Middleware(p.service)(handler)
 	}
 	p.site = serve(t, c.proto, handler, c.server...)
