@@ -5,5 +5,6 @@
 
 package httpect_test
 
-// raceEnabled tells that the race detector slows everything down.
+// raceEnabled tells whether the race detector is on, which takes time and memory of its
+// own.
 const raceEnabled = true
