@@ -72,8 +72,8 @@ func (p *pair) behind(t *testing.T, url string, policy core.Policy, opts ...http
 	p.client = &http.Client{Transport: newTransport(t, p.caller, base, opts...)}
 }
 
-// outcome is what comes of a call.
-type outcome struct {
+// callEnd is what comes of a call.
+type callEnd struct {
 	// Code is that of the error, broken tells of an error that has none.
 	Code   core.Code
 	Broken bool
@@ -117,15 +117,15 @@ func TestNginxAnswers(t *testing.T) {
 	url := startNginx(t, "", locations.String())
 
 	// want says what a transport gives that fails what was altered, and one that reports.
-	want := func(s setting, path string) (fail, report outcome) {
+	want := func(s setting, path string) (fail, report callEnd) {
 		switch path {
 		case "/small", "/post": // the answer is a header, and comes through
 			n := map[string]int{"/small": small, "/post": piece}[path]
-			fail = outcome{Body: n, Answer: true}
+			fail = callEnd{Body: n, Answer: true}
 			report = fail
 			if s.gzip {
 				// The bytes differ, and decoded they do not. All of them are held back.
-				fail = outcome{Code: core.CodeAltered, Answer: true, Altered: true}
+				fail = callEnd{Code: core.CodeAltered, Answer: true, Altered: true}
 				report.Altered = true
 			}
 			return fail, report
@@ -135,15 +135,15 @@ func TestNginxAnswers(t *testing.T) {
 		n := map[string]int{"/large": large, "/events": 3 * len(event), "/broken": large}[path]
 		switch {
 		case s.version == "1.1" && path == "/broken":
-			fail = outcome{Broken: true, Body: n}
+			fail = callEnd{Broken: true, Body: n}
 			return fail, fail
 		case s.version == "1.1":
-			return outcome{Code: core.CodeAltered, Body: n, Altered: true}, outcome{Body: n, Altered: true}
+			return callEnd{Code: core.CodeAltered, Body: n, Altered: true}, callEnd{Body: n, Altered: true}
 		case s.via:
 			// Over HTTP/1.0 nobody can tell where a body was cut.
-			return outcome{Code: core.CodeAltered, Altered: true}, outcome{Body: n, Altered: true}
+			return callEnd{Code: core.CodeAltered, Altered: true}, callEnd{Body: n, Altered: true}
 		}
-		fail = outcome{Code: core.CodeAnswer}
+		fail = callEnd{Code: core.CodeAnswer}
 		return fail, fail
 	}
 	for name, policy := range policies {
@@ -161,10 +161,10 @@ func TestNginxAnswers(t *testing.T) {
 						t.Fatalf("Do = %v, %v", r, err)
 					}
 					fail, report := want(s, path)
-					expect := map[string]outcome{"fail": fail, "report": report}[name]
+					expect := map[string]callEnd{"fail": fail, "report": report}[name]
 					answer, answered := httpect.AnswerOf(r.Response)
 					_, altered := httpect.AlteredOf(r.Response)
-					got := outcome{core.CodeOf(r.err), r.err != nil && core.CodeOf(r.err) == 0, len(r.body), answered, altered}
+					got := callEnd{core.CodeOf(r.err), r.err != nil && core.CodeOf(r.err) == 0, len(r.body), answered, altered}
 					if path == "/broken" && got.Broken {
 						got.Body = large // how much of it came before the end is a matter of time
 					}
