@@ -114,11 +114,19 @@ func (s *Audiences) Endpoints() []string {
 
 // ByID returns the peer of an identity, if tokens go there.
 func (s *Audiences) ByID(identity string) (Audience, bool) {
-	a := s.byID[identity]
-	if a == nil || !a.Tokens {
+	a := s.told(identity)
+	if a == nil {
 		return Audience{}, false
 	}
 	return *a, true
+}
+
+// told is ByID, nil if no tokens go there.
+func (s *Audiences) told(identity string) *Audience {
+	if a := s.byID[identity]; a != nil && a.Tokens {
+		return a
+	}
+	return nil
 }
 
 var errNoAudience = errors.New("ect: the audience gets no tokens")

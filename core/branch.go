@@ -100,7 +100,7 @@ func (b *Branch) Join() {
 
 // on returns a context on a frontier of the task.
 func (t *Task) on(ctx context.Context, f *frontier) context.Context {
-	return context.WithValue(ctx, positionKey{}, position{task: t, frontier: f, received: t.received})
+	return context.WithValue(ctx, positionKey{}, &f.place)
 }
 
 // join ends a branch. The lock is held.

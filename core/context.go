@@ -15,12 +15,14 @@ type position struct {
 	prepared *PreparedTask
 }
 
-func positionOf(ctx context.Context) position {
-	p, ok := ctx.Value(positionKey{}).(position)
-	if !ok {
-		return position{}
+// nowhere is where code runs that is in no task. It is never changed.
+var nowhere position
+
+func positionOf(ctx context.Context) *position {
+	if p, ok := ctx.Value(positionKey{}).(*position); ok {
+		return p
 	}
-	return p
+	return &nowhere
 }
 
 // TaskFromContext returns the running task, which begins now where it was only prepared. It
@@ -36,7 +38,7 @@ func TaskFromContext(ctx context.Context) (*Task, bool) {
 // ContextWithReceived returns a context that carries a message to handlers of a service
 // that records no tasks. It is for adapters; [Service.AcceptTask] does it by itself.
 func ContextWithReceived(ctx context.Context, r *Received) context.Context {
-	return context.WithValue(ctx, positionKey{}, position{received: r})
+	return context.WithValue(ctx, positionKey{}, &position{received: r})
 }
 
 // ReceivedFromContext returns the message that was verified for the code that runs. It

@@ -111,7 +111,7 @@ func (d *Dispatch) Verify(ctx context.Context, p Presented) (*Received, error) {
 	defer d.task.mu.Unlock()
 	d.done()
 	if !d.task.finished {
-		answer := r.heads[0].link
+		answer := &r.heads[0].link
 		if !d.task.take(answer.task, answer.digest) {
 			return nil, refuse(CodeAnswer, "the answer bears the task id of another token of the task")
 		}

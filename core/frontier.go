@@ -14,6 +14,8 @@ import (
 // nothing newer of it comes after. The task's lock guards it.
 type frontier struct {
 	task *Task
+	// place is what a context on it holds.
+	place position
 	// from is where it began, and where it stands until something was done on it.
 	from  *stand
 	moved bool
@@ -38,7 +40,15 @@ type stand struct {
 }
 
 func (t *Task) newFrontier(parent *frontier, from *stand) *frontier {
-	return &frontier{task: t, parent: parent, from: from}
+	f := new(frontier)
+	f.begin(t, parent, from)
+	return f
+}
+
+// begin makes f a frontier of a task.
+func (f *frontier) begin(t *Task, parent *frontier, from *stand) {
+	f.task, f.parent, f.from = t, parent, from
+	f.place = position{task: t, frontier: f, received: t.received}
 }
 
 // standing is the frontier itself, or where a branch that was joined went: what comes
@@ -245,7 +255,7 @@ func (t *Task) issueAfter(ctx context.Context, preds []*link, r IssueRequest) (*
 	l.preds = preds
 	l.deepen()
 	t.mu.Lock()
-	t.ids[l.task] = l.digest
+	t.note(l.task, l.digest)
 	t.mu.Unlock()
 	return i, l.trim(max(t.service.audiences.context, 1)), nil
 }

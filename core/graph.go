@@ -113,7 +113,7 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 		t, v := &m.tokens[m.at[n]], &all[n]
 		v.take(t)
 		v.judged(judged[n])
-		v.link = newLink(&t.claims.Claims, t.digest, v.Text())
+		v.link.set(&t.claims.Claims, t.digest, v.Text())
 		m.made = append(m.made, v)
 		if t.role == Head {
 			r.heads = append(r.heads, v)
@@ -135,14 +135,14 @@ func (m *message) connect(judged []dag.Judgement) {
 			for _, p := range m.made {
 				if p.digest == d && p != v {
 					v.carried = append(v.carried, p)
-					v.link.preds = append(v.link.preds, p.link)
+					v.link.preds = append(v.link.preds, &p.link)
 				}
 			}
 		}
 	}
 	links := make([]*link, len(m.made))
 	for n, v := range m.made {
-		links[n] = v.link
+		links[n] = &v.link
 	}
 	tie(links)
 }

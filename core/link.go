@@ -24,7 +24,13 @@ type link struct {
 }
 
 func newLink(c *Claims, d Digest, text string) *link {
-	return &link{task: c.TaskID, digest: d, text: text, hashed: c.InpHash.Present || c.OutHash.Present}
+	l := new(link)
+	l.set(c, d, text)
+	return l
+}
+
+func (l *link) set(c *Claims, d Digest, text string) {
+	l.task, l.digest, l.text, l.hashed = c.TaskID, d, text, c.InpHash.Present || c.OutHash.Present
 }
 
 // after returns the token as one that comes after others.
@@ -107,6 +113,9 @@ func predecessors(links []*link) []Predecessor {
 // without it that would be no context.
 func withContext(text string, preds []*link, to Audience, has []*link) []string {
 	tokens := []string{text}
+	if to.Context == 0 {
+		return tokens
+	}
 	total := len(text)
 	seen := map[Digest]struct{}{}
 	for _, l := range has {

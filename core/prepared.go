@@ -18,6 +18,7 @@ import (
 type PreparedTask struct {
 	service *Service
 	action  string
+	place   position
 	mu      sync.Mutex
 	task    atomic.Pointer[Task]
 }
@@ -29,7 +30,8 @@ func (s *Service) PrepareTask(ctx context.Context, action string) (context.Conte
 		return ctx, nil, err
 	}
 	p := &PreparedTask{service: s, action: action}
-	return context.WithValue(ctx, positionKey{}, position{prepared: p}), p, nil
+	p.place.prepared = p
+	return context.WithValue(ctx, positionKey{}, &p.place), p, nil
 }
 
 // Task returns the task if it has begun.

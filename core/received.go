@@ -81,7 +81,7 @@ type Verified struct {
 	missing []UUID
 	cross   bool
 	carried []*Verified
-	link    *link
+	link    link
 }
 
 var noToken token

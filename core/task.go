@@ -37,15 +37,20 @@ type Task struct {
 	policy   *PolicyCheckpoint
 	members  map[string]json.RawMessage
 	body     BodyState
-	// ids has every token that may come to stand in a pred of the task, by task id.
+	// ids has every token beside the heads that may come to stand in a pred of the task, by
+	// task id.
 	ids map[UUID]Digest
 	// main is the frontier of code that is in no branch; branches are those that were
 	// not joined; open are the dispatches whose call has not ended.
-	main     *frontier
+	main     frontier
 	branches ordered.Set[*frontier, *frontier]
 	open     ordered.Set[*Dispatch, *Dispatch]
 	// joining is held by who issues join steps; nil before anyone did.
 	joining chan struct{}
+
+	// Where main begins, and room for the one head that most tasks have.
+	start stand
+	head  [1]*link
 }
 
 // BodyState says whether what a handler reads is what the sender's record names
@@ -91,7 +96,7 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 		return ctx, nil, err
 	}
 	t := s.newTask(action, r, w)
-	return t.on(ctx, t.main), t, nil
+	return t.on(ctx, &t.main), t, nil
 }
 
 func (s *Service) mayStart(action string) error {
@@ -107,15 +112,15 @@ func (s *Service) mayStart(action string) error {
 func (s *Service) newTask(action string, r *Received, w Workflow) *Task {
 	t := &Task{
 		service: s, id: id.NewUUID(), workflow: w, received: r, action: action,
-		ids: map[UUID]Digest{},
 	}
+	t.heads = t.head[:0]
 	if r != nil {
 		for _, h := range r.heads {
-			t.heads = append(t.heads, h.link)
-			t.ids[h.claims.TaskID] = h.digest
+			t.heads = append(t.heads, &h.link)
 		}
 	}
-	t.main = t.newFrontier(nil, &stand{links: slices.Clip(t.heads)})
+	t.start.links = slices.Clip(t.heads)
+	t.main.begin(t, nil, &t.start)
 	return t
 }
 
@@ -125,16 +130,37 @@ var errAction = errors.New("ect: an action is 1 to 256 bytes of text without con
 func (t *Task) taken(task UUID, d Digest) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return !t.free(task, d)
+}
+
+// free tells whether no other token of the task has this id. The lock is held.
+func (t *Task) free(task UUID, d Digest) bool {
+	if task == t.id {
+		return false
+	}
+	for _, h := range t.heads {
+		if h.task == task && h.digest != d {
+			return false
+		}
+	}
 	known, ok := t.ids[task]
-	return ok && known != d || task == t.id
+	return !ok || known == d
+}
+
+// note keeps the id of a token. The lock is held.
+func (t *Task) note(task UUID, d Digest) {
+	if t.ids == nil {
+		t.ids = map[UUID]Digest{}
+	}
+	t.ids[task] = d
 }
 
 // take notes a token, and tells whether its id was free. The lock is held.
 func (t *Task) take(task UUID, d Digest) bool {
-	if known, ok := t.ids[task]; ok && known != d || task == t.id {
+	if !t.free(task, d) {
 		return false
 	}
-	t.ids[task] = d
+	t.note(task, d)
 	return true
 }
 
@@ -143,7 +169,7 @@ func (t *Task) at(ctx context.Context) *frontier {
 	if p := positionOf(ctx); p.task == t {
 		return p.frontier
 	}
-	return t.main
+	return &t.main
 }
 
 // ID returns the id that the task token will have.
@@ -277,22 +303,32 @@ type Answer struct {
 // Answerable tells whether the task token will go back to who asked: some head has an
 // issuer that the audiences name (profile 9.8).
 func (t *Task) Answerable() bool {
-	to, _ := t.answerTo()
-	return len(to) > 0
+	if t.received == nil {
+		return false
+	}
+	return slices.ContainsFunc(t.received.heads, func(h *Verified) bool {
+		return t.service.audiences.told(h.claims.issuer) != nil
+	})
 }
 
-// answerTo returns the issuers of the heads that tokens go to.
-func (t *Task) answerTo() (ids []string, peers []Audience) {
+// answerTo returns the issuers of the heads that tokens go to, and what the least of them
+// may have: the answer is one message to all.
+func (t *Task) answerTo() (ids []string, least Audience) {
+	least = Audience{Context: MaxContext, Hashes: true}
 	if t.received == nil {
-		return nil, nil
+		return nil, least
 	}
 	for _, h := range t.received.heads {
-		a, ok := t.service.audiences.ByID(h.claims.issuer)
-		if ok && !slices.Contains(ids, a.ID) {
-			ids, peers = append(ids, a.ID), append(peers, a)
+		a := t.service.audiences.told(h.claims.issuer)
+		if a == nil || slices.Contains(ids, a.ID) {
+			continue
 		}
+		ids = append(ids, a.ID)
+		least.Hashes = least.Hashes && a.Hashes
+		least.Context = min(least.Context, a.Context)
+		least.Revision = max(least.Revision, a.Revision)
 	}
-	return ids, peers
+	return ids, least
 }
 
 // Finish ends the task and issues its token: `pred` is the heads, the frontier, branches
@@ -311,36 +347,31 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	for _, d := range t.open.Values() {
 		t.main.advance(d.link)
 	}
-	last := &stand{links: without(t.main.stand().links, t.heads)} // heads are named in any case
+	last := stand{links: without(t.main.stand().links, t.heads)} // heads are named in any case
 	action, policy, members := t.action, t.policy, t.members
 	if !t.chosen && isAction(c.Action) {
 		action = c.Action
 	}
 	t.mu.Unlock()
 
-	if err := t.joinSteps(ctx, last); err != nil {
+	if err := t.joinSteps(ctx, &last); err != nil {
 		return nil, err
 	}
 	r := IssueRequest{
-		TaskID: t.id, Workflow: t.workflow, Audience: []string{t.service.Identity()}, Action: action,
+		TaskID: t.id, Workflow: t.workflow, Action: action,
 		InpHash: c.InpHash, OutHash: c.OutHash,
 		Ext: Ext{Policy: policy, Outcome: c.Outcome, Status: c.Status}, Members: members,
 	}
-	preds := slices.Concat(t.heads, last.links)
-	r.Pred = predecessors(preds)
-	to, peers := t.answerTo()
-	if c.Keep {
-		to = nil
+	preds := t.heads
+	if len(last.links) > 0 {
+		preds = slices.Concat(t.heads, last.links)
 	}
-	// The answer is one message to all of them: it says what the least of them may have.
-	least := Audience{Context: MaxContext, Hashes: true}
-	if len(to) > 0 {
-		r.Audience = to
-		for _, p := range peers {
-			least.Hashes = least.Hashes && p.Hashes
-			least.Context = min(least.Context, p.Context)
-			r.Revision = max(r.Revision, p.Revision)
-		}
+	r.Pred = predecessors(preds)
+	to, least := t.answerTo()
+	if c.Keep || len(to) == 0 {
+		to, r.Audience = nil, []string{t.service.Identity()}
+	} else {
+		r.Audience, r.Revision = to, least.Revision
 		if !least.Hashes {
 			r.InpHash, r.OutHash = Hash{}, Hash{}
 		}

@@ -87,6 +87,9 @@ func (s *Set[K, V]) Remove(k K) bool {
 
 // Values returns the members in the order they came, in a slice of the caller's.
 func (s *Set[K, V]) Values() []V {
+	if s.Len() == 0 {
+		return nil
+	}
 	all := make([]V, 0, s.Len())
 	for _, m := range s.members {
 		if !m.gone {
