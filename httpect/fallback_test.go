@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -379,7 +380,8 @@ func TestFallbackSpoiledLater(t *testing.T) {
 		"with a delimiter inside":  func(s string) string { return s[:len(s)-1000] + "\r\n--the-boundary" + s[len(s)-1000:] },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for who, edit := range map[string]func(*setup){"matching": func(*setup) {}, "ignoring": ignoreBody, "requiring": requireBody, "verify only": verifyOnly} {
+			for who, edit := range map[string]func(*setup){"matching": func(*setup) {}, "ignoring": ignoreBody, "requiring": requireBody, "verify only": verifyOnly,
+				"verify only, ignoring": func(s *setup) { verifyOnly(s); ignoreBody(s) }} {
 				protos(t, func(t *testing.T, proto string) {
 					w := newWorld(t, edit)
 					called := false
@@ -661,6 +663,25 @@ func TestFallbackSettles(t *testing.T) {
 	}
 }
 
+// TestFallbackSettlesByTheEnvelope: it is the envelope that net/http counts, of which more
+// was read than the handler got.
+func TestFallbackSettlesByTheEnvelope(t *testing.T) {
+	for size, want := range map[int]core.BodyState{
+		256<<10 + 1000: core.BodyBound, 256<<10 + 20_000: core.BodyPending,
+	} {
+		w := newWorld(t)
+		body := bytes.Repeat([]byte("x"), size)
+		h := w.taking(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			r.Body.Read(make([]byte, 1)) //nolint:errcheck // its end is looked for below
+			rw.(http.Flusher).Flush()
+			if task, _ := core.TaskFromContext(r.Context()); task.BodyState() != want {
+				t.Errorf("%d bytes: after the flush the state is %v, want %v", size, task.BodyState(), want)
+			}
+		}), httpect.WithDrain(int64(size)))
+		h.ServeHTTP(httptest.NewRecorder(), newFolded(body, w.headOver(t, body)).request(t, "http://host.example/"))
+	}
+}
+
 // TestFallbackForms: a form that something outside looked for in the envelope does not
 // hide that of the body.
 func TestFallbackForms(t *testing.T) {
@@ -710,6 +731,20 @@ func TestFallbackWithoutServer(t *testing.T) {
 		if rec.Code != c.want {
 			t.Errorf("%s: status = %d, want %d", name, rec.Code, c.want)
 		}
+	}
+	// What broke once does not go on, also where nothing is refused.
+	seen := false
+	observing := w.taking(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen = true
+		if got, err := io.ReadAll(r.Body); !errors.Is(err, iotest.ErrTimeout) || !strings.HasPrefix(f.String(), string(got)) {
+			t.Errorf("the handler read %q, %v", got, err)
+		}
+	}), httpect.WithMode(httpect.Observe))
+	req := f.request(t, "http://host.example/")
+	req.Body = io.NopCloser(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(f.String()))))
+	observing.ServeHTTP(httptest.NewRecorder(), req)
+	if !seen {
+		t.Error("the handler was not called")
 	}
 	// A handler that reads on after it closed the body gets no more of it.
 	done := false

@@ -60,10 +60,10 @@ func ownLength(field string) int64 {
 }
 
 // waits tells whether the header has to wait: for the token of a task, or for the end of
-// a body that may differ.
+// a body that may differ, or be cut short in its envelope.
 func (rw *response) waits() bool {
 	x := rw.x
-	return x.running() != nil || x.body != nil && x.want().Present
+	return x.running() != nil || x.body != nil && (x.inBody || x.want().Present)
 }
 
 // Write implements http.ResponseWriter.
