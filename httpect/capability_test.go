@@ -26,9 +26,9 @@ import (
 )
 
 // inProcess serves one request with a token on a writer of the test's.
-func (w *world) inProcess(t testing.TB, rw http.ResponseWriter, h http.HandlerFunc, opts ...httpect.Option) {
+func (w *world) inProcess(t testing.TB, rw http.ResponseWriter, h http.HandlerFunc) {
 	t.Helper()
-	httpect.Middleware(w.service, opts...)(h).ServeHTTP(rw, newRequest(t, "GET", "/", nil, w.head(t)))
+	httpect.Middleware(w.service)(h).ServeHTTP(rw, newRequest(t, "GET", "/", nil, w.head(t)))
 }
 
 var errFlush = errors.New("nobody listens")
@@ -213,7 +213,8 @@ func TestEveryWayToWrite(t *testing.T) {
 				return err
 			},
 			"io.WriteString": func(_ *testing.T, w http.ResponseWriter, _ *http.Request) error {
-				_, err := io.WriteString(w, string(content))
+				text := string(content)
+				_, err := io.WriteString(w, text)
 				return err
 			},
 			"ReadFrom": func(_ *testing.T, w http.ResponseWriter, _ *http.Request) error {

@@ -18,6 +18,12 @@
 // record cannot be made is answered 500, or cut short if the answer has begun: fails
 // closed.
 //
+// The ResponseWriter that handlers get can do what the one below can: flush, take the
+// connection over, push, set deadlines, read while it writes, by asking for the interface
+// or through http.ResponseController. What the one below cannot do is
+// http.ErrNotSupported. It cannot be unwrapped, and a file is read to be hashed rather than
+// sent by the kernel, but where nothing is recorded.
+//
 // Mount it in a group, so that probes and CORS preflights stay free of it, and outside
 // any middleware that changes bodies, such as compression: hashes are of the bytes on
 // the wire (profile 9.6).

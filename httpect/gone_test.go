@@ -48,7 +48,7 @@ func TestAborted(t *testing.T) {
 						cancel()
 					}
 					want := core.OutcomeError
-					if leaves && panics == http.ErrAbortHandler {
+					if leaves && panics == any(http.ErrAbortHandler) {
 						want = core.OutcomeCancelled
 					}
 					c := w.seen.next(t).Claims()

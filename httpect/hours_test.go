@@ -49,7 +49,7 @@ func TestHours(t *testing.T) {
 					caller, _ := newService(t, w.domain, w.from, calling, told)
 
 					mux := http.NewServeMux()
-					mux.HandleFunc("GET /events", func(rw http.ResponseWriter, r *http.Request) {
+					mux.HandleFunc("GET /events", func(rw http.ResponseWriter, _ *http.Request) {
 						for until := time.Now().Add(hours); time.Now().Before(until); time.Sleep(every) {
 							fmt.Fprintf(rw, "data: %v\n\n", time.Now())
 							if err := http.NewResponseController(rw).Flush(); err != nil {

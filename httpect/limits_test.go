@@ -147,7 +147,7 @@ func TestServerTimeouts(t *testing.T) {
 // the handler's to answer; a body that was cut off at it has no hash, and none is said to
 // differ.
 func TestMaxBytes(t *testing.T) {
-	max := func(next http.Handler) http.Handler { return http.MaxBytesHandler(next, 1000) }
+	limit := func(next http.Handler) http.Handler { return http.MaxBytesHandler(next, 1000) }
 	h := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		if _, over := errors.AsType[*http.MaxBytesError](err); over {
@@ -161,9 +161,9 @@ func TestMaxBytes(t *testing.T) {
 			for size, want := range map[int]int{1000: 200, 1001: 413, 20_000: 413, 400_000: 413} {
 				for _, bound := range []bool{true, false} {
 					w := newWorld(t)
-					chain := max(httpect.Middleware(w.service)(h))
+					chain := limit(httpect.Middleware(w.service)(h))
 					if inside {
-						chain = httpect.Middleware(w.service)(max(h))
+						chain = httpect.Middleware(w.service)(limit(h))
 					}
 					body := bytes.Repeat([]byte("x"), size)
 					token := w.head(t)

@@ -16,6 +16,9 @@ import (
 	"github.com/go-ect/ect/httpect"
 )
 
+// largeSize is the size of large bodies in the matrix.
+const largeSize = 1 << 20
+
 // inTwo writes a content in two parts, and is in the middle between them.
 func inTwo(content []byte) func(http.ResponseWriter, *http.Request, func()) error {
 	return func(w http.ResponseWriter, _ *http.Request, middle func()) error {
@@ -28,11 +31,11 @@ func inTwo(content []byte) func(http.ResponseWriter, *http.Request, func()) erro
 	}
 }
 
-// declares sets a field before a handler runs.
-func declares(name, value string, handle func(http.ResponseWriter, *http.Request, func()) error) func(http.ResponseWriter, *http.Request, func()) error {
+// declared writes a content in two parts, whose length it has declared.
+func declared(content []byte) func(http.ResponseWriter, *http.Request, func()) error {
 	return func(w http.ResponseWriter, r *http.Request, middle func()) error {
-		w.Header().Set(name, value)
-		return handle(w, r, middle)
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		return inTwo(content)(w, r, middle)
 	}
 }
 
@@ -61,27 +64,17 @@ func events(w http.ResponseWriter, _ *http.Request, middle func()) error {
 	return nil
 }
 
-// half reads half of a body of a known size, is in the middle, and reads the rest.
-func half(r *http.Request, size int, middle func()) error {
-	if _, err := io.CopyN(io.Discard, r.Body, int64(size/2)); err != nil {
+// uploaded reads a large body.
+func uploaded(w http.ResponseWriter, r *http.Request, middle func()) error {
+	if _, err := io.CopyN(io.Discard, r.Body, largeSize/2); err != nil {
 		return err
 	}
 	middle()
-	n, err := io.Copy(io.Discard, r.Body)
-	if err == nil && int(n) != size-size/2 {
-		err = fmt.Errorf("the other half has %d bytes", n)
+	if n, err := io.Copy(io.Discard, r.Body); err != nil || n != largeSize/2 {
+		return fmt.Errorf("the other half has %d bytes, %w", n, err)
 	}
+	_, err := io.WriteString(w, "stored")
 	return err
-}
-
-func uploaded(size int) func(http.ResponseWriter, *http.Request, func()) error {
-	return func(w http.ResponseWriter, r *http.Request, middle func()) error {
-		if err := half(r, size, middle); err != nil {
-			return err
-		}
-		_, err := io.WriteString(w, "stored")
-		return err
-	}
 }
 
 // echo answers while it reads.
@@ -117,10 +110,8 @@ func upgrade(w http.ResponseWriter, _ *http.Request, middle func()) error {
 }
 
 func rows() []row {
-	const size = 1 << 20
 	ten, atBuffer := []byte("0123456789"), bytes.Repeat([]byte("x"), httpect.DefaultResponseBuffer)
-	over, large := append(atBuffer, 'y'), bytes.Repeat([]byte("0123456789abcdef"), size/16)
-	length := func(b []byte) string { return strconv.Itoa(len(b)) }
+	over, large := bytes.Repeat([]byte("y"), httpect.DefaultResponseBuffer+1), bytes.Repeat([]byte("0123456789abcdef"), largeSize/16)
 	keep := []httpect.Option{httpect.WithLengthPolicy(httpect.KeepLength)}
 	const old = "GET / HTTP/1.0\r\nHost: x\r\nexecution-context: %s\r\n\r\n"
 	all := []row{
@@ -141,11 +132,11 @@ func rows() []row {
 			}
 			return nil
 		}},
-		{name: "a length, dropped, below the buffer", handle: declares("Content-Length", "10", inTwo(ten)), reply: ten, place: "header"},
-		{name: "a length, kept, below the buffer", handle: declares("Content-Length", "10", inTwo(ten)), options: keep, reply: ten, place: "header"},
-		{name: "a length, dropped, above the buffer", handle: declares("Content-Length", length(over), inTwo(over)), reply: over, place: "trailer"},
-		{name: "a length, kept, above the buffer", handle: declares("Content-Length", length(over), inTwo(over)), options: keep, reply: over, place: "none", http2: "trailer", unsent: true},
-		{name: "HEAD", method: "HEAD", handle: declares("Content-Length", "10", inTwo(ten)), place: "header"},
+		{name: "a length, dropped, below the buffer", handle: declared(ten), reply: ten, place: "header"},
+		{name: "a length, kept, below the buffer", handle: declared(ten), options: keep, reply: ten, place: "header"},
+		{name: "a length, dropped, above the buffer", handle: declared(over), reply: over, place: "trailer"},
+		{name: "a length, kept, above the buffer", handle: declared(over), options: keep, reply: over, place: "none", http2: "trailer", unsent: true},
+		{name: "HEAD", method: "HEAD", handle: declared(ten), place: "header"},
 		{name: "HEAD of what is large", method: "HEAD", handle: inTwo(large), place: "header"},
 		{name: "204", handle: nothing(204), status: 204, place: "header"},
 		{name: "304", handle: nothing(304), status: 304, place: "header"},
@@ -156,20 +147,20 @@ func rows() []row {
 			return inTwo(ten)(w, r, middle)
 		}},
 		{name: "download", reply: large, place: "trailer", handle: func(w http.ResponseWriter, _ *http.Request, middle func()) error {
-			if _, err := io.Copy(w, bytes.NewReader(large[:size/2])); err != nil {
+			if _, err := io.Copy(w, bytes.NewReader(large[:largeSize/2])); err != nil {
 				return err
 			}
 			middle()
-			_, err := io.Copy(w, io.MultiReader(bytes.NewReader(large[size/2:]))) // which knows no WriteTo
+			_, err := io.Copy(w, io.MultiReader(bytes.NewReader(large[largeSize/2:]))) // which knows no WriteTo
 			return err
 		}},
-		{name: "upload", method: "PUT", body: large, handle: uploaded(size), reply: []byte("stored"), place: "header"},
-		{name: "upload, chunked", method: "PUT", body: large, chunked: true, handle: uploaded(size), reply: []byte("stored"), place: "header"},
-		{name: "upload, bound", method: "PUT", body: large, bound: true, handle: uploaded(size), reply: []byte("stored"), place: "header"},
-		{name: "upload, chunked, bound", method: "PUT", body: large, chunked: true, bound: true, handle: uploaded(size), reply: []byte("stored"), place: "header"},
+		{name: "upload", method: "PUT", body: large, handle: uploaded, reply: []byte("stored"), place: "header"},
+		{name: "upload, chunked", method: "PUT", body: large, chunked: true, handle: uploaded, reply: []byte("stored"), place: "header"},
+		{name: "upload, bound", method: "PUT", body: large, bound: true, handle: uploaded, reply: []byte("stored"), place: "header"},
+		{name: "upload, chunked, bound", method: "PUT", body: large, chunked: true, bound: true, handle: uploaded, reply: []byte("stored"), place: "header"},
 		{name: "upload with trailers", method: "PUT", body: large, chunked: true, bound: true, trailer: http.Header{"X-Sum": {"7"}}, reply: []byte("stored"), place: "header",
 			handle: func(w http.ResponseWriter, r *http.Request, middle func()) error {
-				err := uploaded(size)(w, r, middle)
+				err := uploaded(w, r, middle)
 				if got := r.Trailer.Get("X-Sum"); err == nil && got != "7" {
 					err = fmt.Errorf("X-Sum = %q", got)
 				}
@@ -190,7 +181,7 @@ func rows() []row {
 		{name: "upgrade", proto: http1, raw: strings.Replace(old, "1.0", "1.1", 1), handle: upgrade, status: 101, place: "none", unhashed: true},
 		{name: "HTTP/1.0", proto: http1, raw: old, handle: inTwo(ten), reply: ten, place: "header"},
 		{name: "HTTP/1.0, large", proto: http1, raw: old, handle: inTwo(over), reply: over, place: "none", unsent: true},
-		{name: "HTTP/1.0, a length, large", proto: http1, raw: old, handle: declares("Content-Length", length(over), inTwo(over)), reply: over, place: "none", unsent: true},
+		{name: "HTTP/1.0, a length, large", proto: http1, raw: old, handle: declared(over), reply: over, place: "none", unsent: true},
 		{name: "HTTP/1.0, events", proto: http1, raw: old, handle: events, reply: []byte("data: 0\n\ndata: 1\n\ndata: 2\n\ndata: 3\n\ndata: 4\n\ndata: 5\n\n"), place: "none", unsent: true, endless: true},
 		{name: "HTTP/1.0, HEAD", proto: http1, method: "HEAD", raw: strings.Replace(old, "GET", "HEAD", 1), handle: inTwo(large), place: "header"},
 	}

@@ -75,6 +75,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 // wrote and was kept back is dropped.
 func (rw *response) abandon(panicked any) {
 	outcome := core.OutcomeError
+	//nolint:errorlint // as net/http compares
 	if panicked == http.ErrAbortHandler && rw.gone() { // as proxies do whose client left
 		outcome = core.OutcomeCancelled
 	}

@@ -124,7 +124,7 @@ func (rw *response) send(last func(http.Header)) {
 func (rw *response) measure(h http.Header) {
 	_, declared := h["Content-Length"]
 	_, coded := h["Transfer-Encoding"]
-	if rw.written > 0 && !declared && !(coded && rw.x.request.ProtoMajor == 1) {
+	if rw.written > 0 && !declared && (!coded || rw.x.request.ProtoMajor != 1) {
 		h.Set("Content-Length", strconv.FormatInt(rw.written, 10))
 	}
 }
