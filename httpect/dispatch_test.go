@@ -88,6 +88,29 @@ func TestDispatch(t *testing.T) {
 	}
 }
 
+// TestRequiredWithoutOurHashes: a peer that gets no hashes may tell them, and a policy
+// that takes no absence holds them against what was sent.
+func TestRequiredWithoutOurHashes(t *testing.T) {
+	for name, body := range map[string]func() io.Reader{
+		"to read twice": func() io.Reader { return strings.NewReader("sent") },
+		"to read once":  func() io.Reader { return chunked([]byte("sent")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(w, r.Body) //nolint:errcheck // the client looks
+			}), func(c *calls) { c.policy.Body, c.peer.Hashes = core.BodyRequire, false }, inWorld(ignoreBody))
+			ctx, _ := p.start(t)
+			r, err := p.call(ctx, t, "POST", "/", body())
+			if err != nil || r.err != nil || string(r.body) != "sent" {
+				t.Errorf("call = %v, %v", r, err)
+			}
+			if c := p.told.next(t).Claims(); c.OutHash.Present {
+				t.Error("the peer got a hash")
+			}
+		})
+	}
+}
+
 func TestNoTask(t *testing.T) {
 	p := newPair(t, untouched(t), bare)
 	closed := &closes{Reader: strings.NewReader("body")}

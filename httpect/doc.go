@@ -34,7 +34,11 @@
 // name, and strips the field from every other call. An answer that is missing where one
 // is required, does not verify, or does not fit the body is an error of reading or
 // closing the body, never of the call: the call happened, and must not be repeated by
-// something that retries errors.
+// something that retries errors. What a proxy seems to have changed is told from what is
+// forged, as far as that can be, and may be let through; see [WithAltered].
+//
+// A call that a peer refuses as replayed, because something below sent it twice, is
+// dispatched once more where the method is idempotent and the body can be got again.
 package httpect
 
 // FieldName is the field that carries tokens (profile 9.1).

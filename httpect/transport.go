@@ -205,7 +205,7 @@ func (t *Transport) hashRequest(out *http.Request, to core.Audience) (*sending, 
 		b.declared = out.ContentLength
 		out.Body = b
 		return &sending{body: b}, nil
-	case !to.Hashes:
+	case !to.Hashes && t.binding != core.BodyRequire: // nobody asks for it
 		return &sending{}, nil
 	}
 	r, err := out.GetBody()
