@@ -33,12 +33,17 @@ func TestResend(t *testing.T) {
 		status, runs, dispatched, refused int
 	}{
 		{"GET", "GET", false, 200, 2, 2, 1},
+		{"OPTIONS", "OPTIONS", false, 200, 2, 2, 1},
+		{"TRACE", "TRACE", false, 200, 2, 2, 1},
 		{"HEAD", "HEAD", false, 403, 1, 1, 1},
 		{"POST", "POST", false, 0, 1, 1, 0},
 		{"POST with a key", "POST", true, 403, 1, 1, 1},
 		{"PUT", "PUT", false, 0, 1, 1, 0},
 		{"PUT with a key", "PUT", true, 200, 2, 2, 1},
 		{"DELETE", "DELETE", false, 0, 1, 1, 0},
+		{"DELETE with a key", "DELETE", true, 200, 2, 2, 1},
+		{"PATCH", "PATCH", false, 0, 1, 1, 0},
+		{"PATCH with a key", "PATCH", true, 403, 1, 1, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var ran atomic.Int32
@@ -55,7 +60,7 @@ func TestResend(t *testing.T) {
 			}
 			p.told.next(t)
 			var body io.Reader
-			if c.method != "GET" && c.method != "HEAD" && c.method != "DELETE" {
+			if c.method[0] == 'P' {
 				body = strings.NewReader("sent")
 			}
 			req := newRequest(t, c.method, p.site.URL+"/drop", body).WithContext(ctx)
