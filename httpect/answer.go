@@ -99,7 +99,7 @@ func (a *answer) begin(req *http.Request) *http.Response {
 		a.coded = newBody(src, 0, nil)
 		src = &gunzip{coded: a.coded, broken: a.atBreak}
 	}
-	a.body = newBody(src, hold, a.atEnd)
+	a.body = newBody(src, hold, (*responseBody)(a))
 	if bad != nil {
 		a.fail(bad)
 	}
@@ -139,8 +139,17 @@ func (a *answer) checkSent() error {
 	return a.judge(core.NewError(core.CodeBody, errors.New("the peer's record names another request body than was sent")), a.marked)
 }
 
-// atEnd looks at an answer in the trailer, and holds the body against the answer.
-func (a *answer) atEnd(all *contentHash) error {
+// responseBody is an answer as the judge of its response's body.
+type responseBody answer
+
+func (b *responseBody) atEnd(all *contentHash) error { return (*answer)(b).conclude(all) }
+
+func (b *responseBody) atBreak(err error) error { return err }
+
+func (b *responseBody) atClose() {}
+
+// conclude looks at an answer in the trailer, and holds the body against the answer.
+func (a *answer) conclude(all *contentHash) error {
 	values := a.resp.Trailer[FieldName]
 	strip(a.resp.Trailer)
 	switch {
@@ -173,7 +182,7 @@ func (a *answer) atBreak() error {
 	if !a.coded.content().Present {
 		return nil
 	}
-	return a.atEnd(nil)
+	return a.conclude(nil)
 }
 
 // compare holds what came against the answer: as it was on the wire, and without its

@@ -15,19 +15,25 @@ import (
 	"github.com/go-ect/ect/core"
 )
 
+// judge says what becomes of a body.
+type judge interface {
+	// atEnd judges a body once its end was seen, nil if not all of it was; its error is
+	// what reading gives from then on, with no data beside it.
+	atEnd(all *contentHash) error
+	// atBreak judges an error of the source; what it returns is what reading gives.
+	atBreak(err error) error
+	// atClose is called after the source was closed, which may read it to its end, and once
+	// all of it was read to be held.
+	atClose()
+}
+
 // body hashes a body as it passes. Where it holds bytes back, the last of them are
 // given out only once the end was seen and judged, so that a decoder which stops at the
 // end of its value still meets the error (profile 9.7).
 type body struct {
 	src io.ReadCloser
-	// atEnd judges the body once its end was seen, nil if not all of it was; its error is
-	// what reading gives from then on, with no data beside it.
-	atEnd func(*contentHash) error
-	// broken judges an error of the source; what it returns is what reading gives.
-	broken func(error) error
-	// closed is called after the source was closed, which may read it to its end, and once
-	// all of it was read to be held.
-	closed func()
+	// by is asked about the body, nil if nobody is.
+	by judge
 	// hold is how many bytes wait for the end; onClose is how many are read on when such
 	// a body is closed.
 	hold    int
@@ -57,8 +63,8 @@ type body struct {
 	failed   error // err, unless that is io.EOF
 }
 
-func newBody(src io.ReadCloser, hold int, atEnd func(*contentHash) error) *body {
-	return &body{src: src, hold: hold, atEnd: atEnd}
+func newBody(src io.ReadCloser, hold int, j judge) *body {
+	return &body{src: src, hold: hold, by: j}
 }
 
 // Read implements io.Reader. An error never comes with data.
@@ -194,7 +200,8 @@ func (b *body) whole(limit int64) (core.Hash, error) {
 		return core.Hash{}, core.NewError(core.CodeBody, errors.New("the body was read before it could be checked"))
 	}
 	b.begin()
-	b.atEnd, b.broken = nil, nil
+	j := b.by
+	b.by = nil
 	b.buf = make([]byte, 0, wholeStart)
 	for b.err == nil {
 		b.buf = slices.Grow(b.buf, 1)
@@ -209,8 +216,8 @@ func (b *body) whole(limit int64) (core.Hash, error) {
 		}
 		return core.Hash{}, core.NewError(core.CodeUnavailable, fmt.Errorf("reading the body: %w", b.err))
 	}
-	if b.closed != nil {
-		b.closed()
+	if j != nil {
+		j.atClose()
 	}
 	return b.content(), nil
 }
@@ -227,14 +234,13 @@ func (b *body) end(err error) {
 	if !isEOF(err) || b.blind.Load() {
 		all = nil
 	}
-	if isEOF(err) && b.atEnd != nil {
-		if bad := b.atEnd(all); bad != nil {
+	if b.by != nil && !isEOF(err) {
+		b.err = b.by.atBreak(err)
+	} else if b.by != nil {
+		if bad := b.by.atEnd(all); bad != nil {
 			b.err = bad
 			b.buf, b.start = b.buf[:0], 0
 		}
-	}
-	if !isEOF(err) && b.broken != nil {
-		b.err = b.broken(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -258,8 +264,8 @@ func (b *body) Close() error {
 		b.drain(b.onClose, false)
 	}
 	err := b.src.Close()
-	if b.closed != nil {
-		b.closed()
+	if b.by != nil {
+		b.by.atClose()
 	}
 	return err
 }

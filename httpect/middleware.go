@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 
@@ -82,7 +83,10 @@ type exchange struct {
 	body    *body
 	// declared is the length of the body as the sender declared it, -1 if it did not.
 	declared int64
+	// outer is the request whose body it is; trailer is what the handler sees of its trailer.
+	outer    *http.Request
 	trailer  http.Header
+	trailing sync.Mutex
 	// mode is that of the middleware furthest out, or of one further in that enforces what
 	// was only observed before. known is the hash of a body that is empty.
 	mode  Mode

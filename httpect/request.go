@@ -8,7 +8,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"sync"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/internal/related"
@@ -16,27 +15,49 @@ import (
 
 // takeBody makes the body one that is hashed as it is read, and compared if it is bound.
 func (x *exchange) takeBody(r *http.Request) {
-	trailer := x.takeTrailer(r)
-	x.body = newBody(r.Body, 0, func(all *contentHash) error {
-		trailer()
-		want := x.want()
-		switch {
-		case !want.Present || all == nil:
-			return nil
-		case all.sum() != want:
-			bad := errBodyDiffers()
-			x.m.service.BodyDiffered(r.Context(), bad)
-			if x.mode == Observe {
-				x.setBodyState(core.BodyNotBound)
-				return nil
-			}
-			return bad
-		}
-		x.setBodyState(core.BodyBound)
+	x.outer = r
+	x.takeTrailer(r)
+	x.body = newBody(r.Body, 0, (*requestBody)(x))
+	x.body.onClose = x.m.drain
+}
+
+// requestBody is an exchange as the judge of its request's body.
+type requestBody exchange
+
+func (b *requestBody) atEnd(all *contentHash) error {
+	x := (*exchange)(b)
+	b.atClose()
+	want := x.want()
+	switch {
+	case !want.Present || all == nil:
 		return nil
-	})
-	x.body.closed, x.body.onClose = trailer, x.m.drain
-	x.body.broken = func(err error) error { return x.spoiled(r, err) }
+	case all.sum() != want:
+		bad := errBodyDiffers()
+		x.m.service.BodyDiffered(x.outer.Context(), bad)
+		if x.mode == Observe {
+			x.setBodyState(core.BodyNotBound)
+			return nil
+		}
+		return bad
+	}
+	x.setBodyState(core.BodyBound)
+	return nil
+}
+
+func (b *requestBody) atBreak(err error) error {
+	x := (*exchange)(b)
+	return x.spoiled(x.outer, err)
+}
+
+// atClose copies what trailers came by now over to those that the handler sees.
+func (b *requestBody) atClose() {
+	if b.trailer == nil {
+		return
+	}
+	b.trailing.Lock() // a body may be closed while it is read
+	defer b.trailing.Unlock()
+	maps.Copy(b.trailer, b.outer.Trailer)
+	strip(b.trailer)
 }
 
 // readBody reads all of the body, for a policy that requires it to be compared before the
@@ -84,22 +105,13 @@ func (x *exchange) bindBody(r *http.Request) {
 }
 
 // takeTrailer makes a trailer section of the handler's own, as tokens in a request's
-// trailer are ignored and not passed on. It returns what copies the other fields over
-// once they came.
-func (x *exchange) takeTrailer(r *http.Request) func() {
+// trailer are ignored and not passed on.
+func (x *exchange) takeTrailer(r *http.Request) {
 	if r.Trailer == nil {
-		return func() {}
+		return
 	}
-	own := maps.Clone(r.Trailer)
-	strip(own)
-	x.trailer = own
-	var mu sync.Mutex // a body may be closed while it is read
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		maps.Copy(own, r.Trailer)
-		strip(own)
-	}
+	x.trailer = maps.Clone(r.Trailer)
+	strip(x.trailer)
 }
 
 // differs says why the body is not the one recorded, once that is known.

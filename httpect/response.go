@@ -9,6 +9,7 @@ import (
 	"hash"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/go-ect/ect/core"
 )
@@ -169,8 +170,8 @@ func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
 	if x.running() == nil {
 		return &core.Answer{}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.request.Context()), issueTimeout)
-	defer cancel()
+	ctx := &limited{Context: context.WithoutCancel(x.request.Context()), end: time.Now().Add(issueTimeout)}
+	defer ctx.stop()
 	c.InpHash = emptyHash
 	if x.body != nil {
 		c.InpHash = x.body.content()

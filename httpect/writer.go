@@ -53,6 +53,9 @@ func (rw *response) decide(status int) {
 // ownLength returns the length that a handler declared, -1 if it did not, or not one that
 // net/http would keep.
 func ownLength(field string) int64 {
+	if field == "" {
+		return -1
+	}
 	if n, err := strconv.ParseInt(field, 10, 64); err == nil && n >= 0 {
 		return n
 	}
