@@ -28,6 +28,9 @@
 // any middleware that changes bodies, such as compression: hashes are of the bytes on
 // the wire (profile 9.6).
 //
+// Tokens for which a sender's header section has no room come in the body of a POST, PUT
+// or PATCH, where [WithBodyFallback] takes them; the handler sees nothing of that.
+//
 // # Calling
 //
 // [Transport] issues a dispatch for each call to a peer that the service's audiences

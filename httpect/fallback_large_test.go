@@ -38,7 +38,7 @@ func TestFallbackLarge(t *testing.T) {
 					peak.Store(max(peak.Load(), m.HeapAlloc))
 				}
 				if err != nil {
-					if err != io.EOF || total != size { //nolint:errorlint // a reader's end
+					if err != io.EOF || total != size {
 						t.Errorf("the handler read %d bytes, %v", total, err)
 					}
 					break

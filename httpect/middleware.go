@@ -120,7 +120,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	if m.binding == core.BodyRequire && !x.known.Present {
 		x.declared = r.ContentLength
-		x.takeBody(r)
+		x.takeBody(r) //nolint:contextcheck // the request has it
 	}
 	if err := x.verify(ctx); err != nil {
 		m.writeProblem(w, r, err)
