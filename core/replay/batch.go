@@ -21,22 +21,19 @@ type item struct {
 	// notAfter is in seconds after the store was made. Claim has checked that it fits;
 	// Release does not look at it.
 	notAfter uint32
-	// pos is the entry of the key, 0 if there is none.
-	pos    uint32
-	domain uint32
+	domain   uint32
 }
 
 // items appends the batch to dst, in the order of shards, so that locks are taken in
 // one order by all, and with equal keys next to each other, in the order of the batch.
 func (m *Memory) items(dst []item, batch []Claim) []item {
-	dst = slices.Grow(dst, len(batch))
+	dst = slices.Grow(dst, len(batch))[:len(batch)]
 	for i := range batch {
 		hi := binary.BigEndian.Uint64(batch[i].Key[:8])
 		lo := binary.BigEndian.Uint64(batch[i].Key[8:16])
-		dst = append(dst, item{
-			hash: hash(&m.seed, hi, lo), hi: hi, lo: lo, i: i,
-			notAfter: uint32(m.ahead(batch[i].NotAfter)),
-		})
+		it := &dst[i]
+		it.hash, it.hi, it.lo, it.i = hash(&m.seed, hi, lo), hi, lo, i
+		it.notAfter = uint32(m.ahead(batch[i].NotAfter))
 	}
 	if len(dst) < 2 {
 		return dst
@@ -93,8 +90,7 @@ func (m *Memory) claim(batch []Claim, items []item, outcomes []Outcome, once boo
 		if it.notAfter < s.now {
 			return ErrExpired
 		}
-		it.pos = s.find(it)
-		o := outcome(s, it.pos, batch[it.i].Digest)
+		o := s.look(it, batch[it.i].Digest)
 		if it.first != k {
 			if first := &items[it.first]; batch[it.i].Digest == batch[first.i].Digest {
 				o = outcomes[first.i]
@@ -115,22 +111,30 @@ func (m *Memory) claim(batch []Claim, items []item, outcomes []Outcome, once boo
 		it := &items[k]
 		s := m.shard(it)
 		switch {
-		case it.first != k:
-			s.extend(items[it.first].pos, it.notAfter)
-		case outcomes[it.i] == Fresh:
-			it.pos = s.insert(it, batch[it.i].Digest, it.notAfter)
+		case it.first == k && outcomes[it.i] == Fresh:
+			s.insert(it, batch[it.i].Digest)
 		default:
-			s.extend(it.pos, it.notAfter)
+			s.extend(it)
 		}
 	}
 	return nil
 }
 
-func outcome(s *shard, pos uint32, d Digest) Outcome {
-	switch {
-	case pos == 0:
+// look answers for a key that comes first in its batch. A claim that has ended is
+// cleared here and now, so that none is in the way of the next with its key.
+func (s *shard) look(it *item, d Digest) Outcome {
+	pos := s.find(it)
+	if pos == 0 {
 		return Fresh
-	case s.at(pos).digest == d:
+	}
+	e := s.at(pos)
+	switch {
+	case e.notAfter < s.now:
+		gone := refund{quota: s.quota}
+		gone.add(s.remove(pos, it.hash))
+		gone.flush()
+		return Fresh
+	case e.digest == d:
 		return Same
 	}
 	return Conflict
@@ -146,8 +150,7 @@ func (m *Memory) release(batch []Claim, items []item, now uint32) {
 		it := &items[k]
 		s := m.shard(it)
 		if pos := s.find(it); pos != 0 && s.at(pos).digest == batch[it.i].Digest {
-			s.unlink(pos)
-			gone.add(s.drop(pos))
+			gone.add(s.remove(pos, it.hash))
 		}
 	}
 }

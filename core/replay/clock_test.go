@@ -49,6 +49,72 @@ func TestLivesThroughItsLastSecond(t *testing.T) {
 	}
 }
 
+func TestEndedButNotCleared(t *testing.T) {
+	// A claim that has ended is nothing, although it is still there until its tick is
+	// over or the store is full: whatever comes next with its key is fresh, and counts
+	// for its own domain and not for that of the one before.
+	for _, tt := range []struct {
+		name string
+		next replay.Claim
+	}{
+		{"the same again", until(signed(1), start+100)},
+		{"another digest", until(another(signed(1)), start+100)},
+		{"another domain", in(until(signed(1), start+100), "example.com")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClock()
+			m := newMemory(t, replay.Config{Now: c.Now})
+			wantClaim(t, m, true, outcomes(fresh, fresh, fresh),
+				until(signed(1), start), until(signed(2), start+1), until(signed(3), start+1))
+			c.add(1)
+			if got := m.Held(); got != 3 {
+				t.Fatalf("%d entries are there, want 3 that are not cleared", got)
+			}
+			wantClaim(t, m, true, outcomes(fresh, fresh), tt.next, tt.next)
+			if got := m.Held(); got != 3 {
+				t.Fatalf("%d entries are there, want 3: one took the place of another", got)
+			}
+			wantClaim(t, m, true, outcomes(same, same), tt.next, until(signed(2), start+1))
+			if err := m.Check(); err != nil {
+				t.Fatal(err)
+			}
+			// What has ended can be released too, and that gives nothing back twice.
+			c.add(1)
+			if err := m.Release(t.Context(), []replay.Claim{signed(2), signed(2)}); err != nil {
+				t.Fatalf("Release: %v", err)
+			}
+			wantLen(t, m, 1, 0)
+			if got := m.Held(); got != 1 {
+				t.Fatalf("%d entries are there, want 1", got)
+			}
+		})
+	}
+}
+
+func TestClearedWithItsTick(t *testing.T) {
+	// Whoever comes by after the tick clears what ended in it.
+	for _, tt := range []struct{ end, now, want int64 }{
+		{0, 1, 1}, {0, 15, 1}, {0, 16, 0}, {15, 16, 0}, {16, 17, 1}, {16, 31, 1}, {16, 32, 0},
+		{2047, 2048, 0}, {2048, 2063, 1}, {2048, 2064, 0}, {1 << 25, 1<<25 + 15, 1}, {1 << 25, 1<<25 + 16, 0},
+	} {
+		t.Run(fmt.Sprintf("end=%d/now=%d", tt.end, tt.now), func(t *testing.T) {
+			c := newClock()
+			m := newMemory(t, replay.Config{Now: c.Now})
+			wantClaim(t, m, true, outcomes(fresh), until(signed(1), start+tt.end))
+			for _, now := range []int64{tt.end, tt.now} {
+				c.set(start + now)
+				if err := m.Release(t.Context(), []replay.Claim{another(signed(1))}); err != nil {
+					t.Fatalf("Release: %v", err)
+				}
+			}
+			if got := m.Held(); int64(got) != tt.want {
+				t.Errorf("%d entries are there, want %d", got, tt.want)
+			}
+			wantLen(t, m, 0, 0)
+		})
+	}
+}
+
 func TestLifetimesOfADay(t *testing.T) {
 	// Claims of a day, one every seven seconds, through two days: each lives to its
 	// end to the second, however often it is moved in the wheel.

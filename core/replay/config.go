@@ -10,16 +10,17 @@ import (
 
 // Caps that a [Memory] has unless its [Config] says otherwise, in claims (profile 7.4).
 const (
-	// DefaultMaxSigned bounds signed claims. All of them take some 60 MiB.
+	// DefaultMaxSigned bounds signed claims. All of them take some 50 MiB.
 	DefaultMaxSigned = 1 << 20
 	// DefaultMaxUnsigned bounds unsigned claims.
 	DefaultMaxUnsigned = 1 << 18
 	// DefaultMaxPerDomain bounds the signed claims of one trust domain.
 	DefaultMaxPerDomain = 1 << 19
 
-	// MaxClaims bounds MaxSigned and MaxUnsigned together, about 2 GiB. It
-	// is what the index can number.
-	MaxClaims = posMask
+	// MaxClaims bounds MaxSigned and MaxUnsigned together: 16,773,111, about 0.8 GiB. It
+	// is what the index can number, less a block, which need not be full, for each slot
+	// of a wheel.
+	MaxClaims = posMask - (levels*slots+1)*blockSize
 )
 
 // Config bounds a [Memory] (profile 7.4). A zero field means the default of the same

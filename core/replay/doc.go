@@ -45,9 +45,13 @@
 // # Cost
 //
 // An entry takes less than 64 bytes, its part of the index included, in memory that
-// holds no pointers for the garbage collector to follow. A claim costs one short
-// critical section on one of 256 shards and a shorter one on the counts. Nothing sweeps the store: each call clears
-// what has expired in the shards it touches, and a call that meets a full store first
-// does so in all shards, at most once a second. Memory that expired claims leave is
+// holds no pointers for the garbage collector to follow. Claims that end at many different
+// times take more, by 10 MiB at most in all. A claim costs one short critical section on
+// one of 64 shards and a shorter one on the counts.
+//
+// Nothing sweeps the store. A claim that has ended is nothing from that second on,
+// whether it is still there or not. Each call clears, in the shards it touches, what
+// ended 16 seconds ago or longer, and a call that meets a full store first clears all
+// that has ended, in all shards, at most once a second. Memory that such claims leave is
 // used again but not given back, so the process keeps what its busiest moment needed.
 package replay

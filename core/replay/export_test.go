@@ -11,6 +11,13 @@ type (
 	Shard = shard
 )
 
+const (
+	// ShardCount is how many shards there are.
+	ShardCount = shardCount
+	// BlockSize is how many entries are taken from an arena at once.
+	BlockSize = blockSize
+)
+
 // Domains returns how many trust domains are counted, and how many numbers they take.
 func (m *Memory) Domains() (counted, numbers int) {
 	m.quota.mu.Lock()
@@ -18,12 +25,23 @@ func (m *Memory) Domains() (counted, numbers int) {
 	return len(m.quota.ids), len(m.quota.domains) - 1
 }
 
-// Positions returns how many entries the arenas have ever had at once.
+// Positions returns how many entries the arenas have ever had room for at once.
 func (m *Memory) Positions() int {
 	n := 0
 	for i := range m.shards {
 		m.shards[i].mu.Lock()
-		n += int(m.shards[i].used)
+		n += max(len(m.shards[i].under)-1, 0) * blockSize
+		m.shards[i].mu.Unlock()
+	}
+	return n
+}
+
+// Held returns how many entries there are, also those that have ended.
+func (m *Memory) Held() int {
+	n := 0
+	for i := range m.shards {
+		m.shards[i].mu.Lock()
+		n += int(m.shards[i].held)
 		m.shards[i].mu.Unlock()
 	}
 	return n
@@ -65,12 +83,12 @@ func (m *Memory) Check() error {
 }
 
 func (s *shard) check(number int) error {
-	live := uint32(0)
+	indexed := uint32(0)
 	for _, w := range s.index {
 		if w == 0 {
 			continue
 		}
-		live++
+		indexed++
 		e := s.at(w & posMask)
 		h := hash(&s.seed, e.hi, e.lo)
 		if shardOf(h) != number {
@@ -79,46 +97,64 @@ func (s *shard) check(number int) error {
 		if got := s.find(&item{hash: h, hi: e.hi, lo: e.lo}); got != w&posMask {
 			return fmt.Errorf("entry %d is found at %d", w&posMask, got)
 		}
-		if e.notAfter < s.now {
+		if e.notAfter>>tickBits < s.now>>tickBits {
 			return fmt.Errorf("entry ended at %d, and it is %d", e.notAfter, s.now)
 		}
 	}
-	if live != s.live {
-		return fmt.Errorf("%d entries in the index, counted are %d", live, s.live)
+	if indexed != s.held {
+		return fmt.Errorf("%d entries in the index, counted are %d", indexed, s.held)
 	}
-	free := uint32(0)
-	for pos := s.free; pos != 0; pos = s.at(pos).next {
-		free++
-	}
-	if live+free != s.used {
-		return fmt.Errorf("%d live and %d free entries of %d", live, free, s.used)
-	}
+	return s.checkBlocks()
+}
+
+// checkBlocks tells whether each entry is in the slot it belongs to, and each block in
+// one slot or free.
+func (s *shard) checkBlocks() error {
 	if s.wheel == nil {
 		return nil
 	}
-	linked := uint32(0)
+	if s.wheel.tick != s.now>>tickBits {
+		return fmt.Errorf("the wheel is at tick %d, and it is %d", s.wheel.tick, s.now>>tickBits)
+	}
+	in := make([]bool, len(s.under))
+	in[0] = true
+	take := func(block uint32) error {
+		if in[block] {
+			return fmt.Errorf("block %d is in two places", block)
+		}
+		in[block] = true
+		return nil
+	}
+	filed := uint32(0)
 	for level := range uint32(levels) {
 		for slot := range uint32(slots) {
-			head := s.wheel.heads[level][slot]
-			if (head != 0) != (s.wheel.used[level]>>slot&1 == 1) {
-				return fmt.Errorf("slot %d of level %d: wrong mark", slot, level)
-			}
-			for prev, pos := uint32(0), head; pos != 0; prev, pos = pos, s.at(pos).next {
-				linked++
-				if linked > live {
-					return fmt.Errorf("slot %d of level %d: too many entries", slot, level)
+			for end := s.wheel.ends[level][slot]; end != 0; {
+				block := (end - 1) / blockSize
+				if err := take(block); err != nil {
+					return err
 				}
-				if s.at(pos).prev != prev {
-					return fmt.Errorf("slot %d of level %d: wrong link", slot, level)
+				for pos := block * blockSize; pos < end; pos++ {
+					filed++
+					if l, n := slotOf(s.at(pos).notAfter>>tickBits, s.wheel.tick); l != level || n != slot {
+						return fmt.Errorf("slot %d of level %d: entry of slot %d of level %d", slot, level, n, l)
+					}
 				}
-				if l, n := slotOf(s.at(pos).notAfter, s.now); l != level || n != slot {
-					return fmt.Errorf("slot %d of level %d: entry of slot %d of level %d", slot, level, n, l)
-				}
+				end = s.under[block] * blockSize
 			}
 		}
 	}
-	if linked != live {
-		return fmt.Errorf("%d entries in the wheel, %d live", linked, live)
+	if filed != s.held {
+		return fmt.Errorf("%d entries in the wheel, %d held", filed, s.held)
+	}
+	for block := s.free; block != 0; block = s.under[block] {
+		if err := take(block); err != nil {
+			return err
+		}
+	}
+	for block := range in {
+		if !in[block] {
+			return fmt.Errorf("block %d is lost", block)
+		}
 	}
 	return nil
 }

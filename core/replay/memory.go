@@ -39,7 +39,7 @@ type Memory struct {
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store. The error names the field of the [Config] that is
-// out of range. An empty store takes some 40 KiB and grows with what it holds.
+// out of range. An empty store takes some 10 KiB and grows with what it holds.
 func NewMemory(c Config) (*Memory, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -164,6 +164,7 @@ func (m *Memory) sweep(now uint32) {
 		s := &m.shards[i]
 		s.mu.Lock()
 		s.advance(now)
+		s.expire()
 		s.mu.Unlock()
 	}
 	m.swept.Store(now)

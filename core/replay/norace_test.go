@@ -18,7 +18,7 @@ const raceEnabled = false
 // TestBytesPerEntry measures memory, of which the race detector takes some of its own.
 func TestBytesPerEntry(t *testing.T) {
 	s := new(steady)
-	m, bytes, _ := filled(t, s)
+	m, bytes := filled(t, s)
 	live, _ := m.Len()
 	if live != million {
 		t.Fatalf("%d claims are live, want %d", live, million)

@@ -3,32 +3,22 @@
 
 package replay
 
-import (
-	"math/bits"
-	"sync"
-)
+import "sync"
 
 const (
-	shardBits  = 8
+	shardBits  = 6
 	shardCount = 1 << shardBits
 
-	// A word of the index is the position of an entry, 0 for none, with seven bits above
-	// it that spare looks at the entry: its distance from its own place, as far as that
-	// can be written, and a few bits of its hash.
-	posBits  = 25
-	posMask  = 1<<posBits - 1
-	distBits = 4
-	maxDist  = 1<<distBits - 1
-	tagShift = posBits + distBits
-
-	minIndex = 64
-
-	// 128 entries are 6 KiB, one of the runtime's size classes exactly.
-	chunkBits = 7
+	// 256 entries are 10 KiB, one of the runtime's size classes exactly.
+	chunkBits = 8
 	chunkSize = 1 << chunkBits
+
+	// blockSize is how many entries lie together in a slot of the wheel, in 320 bytes,
+	// five cache lines exactly.
+	blockSize = 8
 )
 
-// entry is one live claim, of 48 bytes and without pointers.
+// entry is one claim, of 40 bytes and without pointers.
 //
 // Of the key it holds the first 16 bytes. Two tokens alike in them are taken for one
 // another, which never lets one through that a longer key would stop: at worst the
@@ -41,14 +31,16 @@ type entry struct {
 	digest Digest
 	// notAfter is in seconds after the store was made.
 	notAfter uint32
-	// next and prev link the entries of one slot of the wheel; next also links free ones.
-	next, prev uint32
-	domain     uint32
+	domain   uint32
 }
 
 // shard is a part of the store with a lock of its own: entries in an arena of chunks,
-// an index with open addressing over them, and a timing wheel through them. All but
-// init is called with the lock held.
+// sorted by a timing wheel into blocks that end at about the same time, and an index
+// with open addressing over them. Its methods are called with the lock held.
+//
+// To read memory that no cache holds is what a claim costs most. So entries are written
+// where others have just been cleared, and a fresh claim reads nothing else that is far
+// away but its word of the index.
 type shard struct {
 	mu    sync.Mutex
 	seed  [2]uint64
@@ -56,148 +48,82 @@ type shard struct {
 	// index has a power of two of words, at most three quarters in use.
 	index  []uint32
 	chunks []*[chunkSize]entry
-	wheel  *wheel
-	// used is the highest position ever handed out. Position 0 means none.
-	used, free, live uint32
+	// under links the blocks of one slot of the wheel, and the free ones. Block 0 means
+	// none, so that position 0 does too.
+	under []uint32
+	wheel *wheel
+	free  uint32
+	// held counts entries, also those that have ended and are not cleared yet.
+	held uint32
 	// now is in seconds after the store was made and never goes back.
 	now uint32
-	_   [24]byte // fills two cache lines, so that neighbours don't share one
-}
-
-// hash mixes the key with secrets of this store. The key is a hash already, but one
-// that its issuer can try out at leisure: with the plain bits, tokens made to share
-// a place in the index would turn each look into a walk over all of them.
-func hash(seed *[2]uint64, hi, lo uint64) uint64 {
-	h, l := bits.Mul64(hi^seed[0], lo^seed[1])
-	return h ^ l
-}
-
-// The top bits of a hash choose the shard, those below go into the word, and the low
-// ones are the place in the index.
-func shardOf(hash uint64) int { return int(hash >> (64 - shardBits)) }
-
-// word is what stands in the index for an entry, at a distance from its place.
-func word(hash uint64, pos uint32, dist uint64) uint32 {
-	return uint32(hash>>(32-shardBits))>>tagShift<<tagShift | uint32(min(dist, maxDist))<<posBits | pos
+	_   [4]byte // fills two cache lines, so that neighbours don't share one
 }
 
 func (s *shard) at(pos uint32) *entry {
 	return &s.chunks[pos>>chunkBits][pos%chunkSize]
 }
 
-// find returns the position of the entry with this key, or 0.
-func (s *shard) find(it *item) uint32 {
-	if len(s.index) == 0 {
-		return 0
-	}
-	mask := uint64(len(s.index) - 1)
-	for dist := uint64(0); ; dist++ {
-		w := s.index[(it.hash+dist)&mask]
-		if w == 0 {
-			return 0
-		}
-		if w&^posMask != word(it.hash, 0, dist) {
-			continue
-		}
-		if e := s.at(w & posMask); e.hi == it.hi && e.lo == it.lo {
-			return w & posMask
-		}
-	}
-}
-
-// insert keeps a claim that find has not found and the quota has counted. The caps are
-// at most posMask together, so positions can't run out.
-func (s *shard) insert(it *item, digest Digest, notAfter uint32) uint32 {
-	if uint64(s.live+1)*4 > uint64(len(s.index))*3 {
+// insert keeps a claim that find has not found and the quota has counted.
+func (s *shard) insert(it *item, digest Digest) {
+	if uint64(s.held+1)*4 > uint64(len(s.index))*3 {
 		s.grow()
 	}
-	pos := s.alloc()
-	*s.at(pos) = entry{hi: it.hi, lo: it.lo, digest: digest, notAfter: notAfter, domain: it.domain}
-	s.place(it.hash, pos)
-	s.link(pos)
-	s.live++
-	return pos
-}
-
-func (s *shard) alloc() uint32 {
-	if pos := s.free; pos != 0 {
-		s.free = s.at(pos).next
-		return pos
-	}
-	s.used++
-	if int(s.used>>chunkBits) >= len(s.chunks) {
-		s.chunks = append(s.chunks, new([chunkSize]entry))
-	}
 	if s.wheel == nil {
-		s.wheel = new(wheel)
+		s.wheel = &wheel{tick: s.now >> tickBits}
 	}
-	return s.used
-}
-
-// place writes the entry into the first free word of the index from its place on.
-func (s *shard) place(hash uint64, pos uint32) {
-	mask := uint64(len(s.index) - 1)
-	dist := uint64(0)
-	for s.index[(hash+dist)&mask] != 0 {
-		dist++
-	}
-	s.index[(hash+dist)&mask] = word(hash, pos, dist)
-}
-
-func (s *shard) grow() {
-	old := s.index
-	s.index = make([]uint32, max(minIndex, 2*len(old)))
-	for _, w := range old {
-		if w != 0 {
-			pos := w & posMask
-			s.place(s.hashAt(pos), pos)
-		}
-	}
-}
-
-func (s *shard) hashAt(pos uint32) uint64 {
+	pos := s.push(it.notAfter)
 	e := s.at(pos)
-	return hash(&s.seed, e.hi, e.lo)
+	e.hi, e.lo, e.digest, e.notAfter, e.domain = it.hi, it.lo, digest, it.notAfter, it.domain
+	s.place(it.hash, pos)
+	s.held++
 }
 
-// drop forgets an entry that is no longer linked into the wheel, and returns the
-// domain to be given back to the quota.
-func (s *shard) drop(pos uint32) uint32 {
-	s.displace(pos)
+// extend lets a claim that the shard holds live on, never shorter.
+func (s *shard) extend(it *item) {
+	pos := s.find(it)
+	e := *s.at(pos)
+	if it.notAfter <= e.notAfter {
+		return
+	}
+	s.remove(pos, it.hash)
+	e.notAfter = it.notAfter
+	pos = s.push(e.notAfter)
+	*s.at(pos) = e
+	s.place(it.hash, pos)
+	s.held++
+}
+
+// remove forgets an entry and returns the domain to be given back to the quota. The
+// last entry of the same slot takes its place, so no other position outlasts a remove.
+func (s *shard) remove(pos uint32, hash uint64) (domain uint32) {
 	e := s.at(pos)
-	domain := e.domain
-	*e = entry{next: s.free}
-	s.free = pos
-	s.live--
+	domain = e.domain
+	end := s.slot(e.notAfter)
+	s.displace(hash, pos)
+	if last := *end - 1; last != pos {
+		*e = *s.at(last)
+		s.repoint(s.hashAt(pos), last, pos)
+	}
+	s.pop(end)
+	s.held--
 	return domain
 }
 
-// displace takes an entry out of the index and moves those behind it up, so that no
-// marks of deleted entries are left to walk over.
-func (s *shard) displace(pos uint32) {
-	mask := uint64(len(s.index) - 1)
-	gap := s.hashAt(pos) & mask
-	for s.index[gap]&posMask != pos {
-		gap = (gap + 1) & mask
+// alloc returns a block that is in no slot. The caps are at most MaxClaims together,
+// so positions can't run out.
+func (s *shard) alloc() uint32 {
+	if block := s.free; block != 0 {
+		s.free = s.under[block]
+		return block
 	}
-	for i := (gap + 1) & mask; s.index[i] != 0; i = (i + 1) & mask {
-		// An entry may move up to the gap, but not before its own place.
-		dist, move := s.dist(i, mask), (i-gap)&mask
-		if dist < move {
-			continue
-		}
-		w := s.index[i] &^ (maxDist << posBits)
-		s.index[gap] = w | uint32(min(dist-move, maxDist))<<posBits
-		gap = i
+	if len(s.under) == 0 {
+		s.under = append(s.under, 0)
 	}
-	s.index[gap] = 0
-}
-
-// dist returns how far the entry at i in the index is from its own place.
-func (s *shard) dist(i, mask uint64) uint64 {
-	w := s.index[i]
-	if dist := w >> posBits & maxDist; dist < maxDist {
-		return uint64(dist)
+	block := uint32(len(s.under))
+	s.under = append(s.under, 0)
+	if int(block*blockSize>>chunkBits) >= len(s.chunks) {
+		s.chunks = append(s.chunks, new([chunkSize]entry))
 	}
-	return (i - s.hashAt(w&posMask)) & mask
+	return block
 }

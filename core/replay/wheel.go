@@ -6,110 +6,136 @@ package replay
 import "math/bits"
 
 const (
-	digitBits = 6
+	// A tick is 16 seconds. What ends in it is cleared when it is over, all of it at once:
+	// entries that lie side by side, in memory read in a row.
+	tickBits = 4
+
+	digitBits = 7
 	slots     = 1 << digitBits
-	// levels digits hold 36 bits, and times have 32, so no entry is beyond the horizon.
-	levels = 6
+	// levels digits hold the 28 bits of a tick, so no entry is beyond the horizon.
+	levels = 4
 )
 
-// wheel sorts entries by when they expire, as a hierarchy of timing wheels. Times are
-// numbers with digits of 6 bits. An entry is at the level of the highest digit in
-// which its time differs from now, in the slot of its own digit there: all of level 0
-// expires within the minute or so that now is in, all of level 1 within the hour or
-// so. When now reaches the digit of a slot, the entries in it move down to lower
-// levels. An entry moves at most once a level in all its life, and a clock that leaps
-// costs no more than one look at each level.
+// wheel sorts entries by the tick in which they end, as a hierarchy of timing wheels.
+// Ticks are numbers with digits of 7 bits. An entry is at the level of the highest
+// digit in which its tick differs from the present one, in the slot of its own digit
+// there: all of level 0 ends within the half hour or so that now is in. When now
+// reaches the digit of a slot, the entries in it move down to lower levels. An entry
+// moves at most once a level in all its life, and a clock that leaps costs no more than
+// one look at each slot.
+//
+// The entries of a slot lie in blocks, a stack of them, each full but the last.
 type wheel struct {
-	heads [levels][slots]uint32
-	used  [levels]uint64 // a bit for each slot that is not empty
+	// ends has for each slot the position after its last entry, 0 if it is empty.
+	ends [levels][slots]uint32
+	// tick is the present one.
+	tick uint32
 }
 
-// slotOf returns where an entry that ends at t belongs while it is now. That stays the
-// same as now moves on, until now reaches the slot.
-func slotOf(t, now uint32) (level, slot uint32) {
-	if d := t ^ now; d != 0 {
+// slotOf returns where an entry that ends in a tick belongs in the present one. That
+// stays the same as time moves on, until it reaches the slot.
+func slotOf(tick, present uint32) (level, slot uint32) {
+	if d := tick ^ present; d != 0 {
 		level = uint32(bits.Len32(d)-1) / digitBits
 	}
-	return level, t >> (level * digitBits) % slots
+	return level, tick >> (level * digitBits) % slots
 }
 
-func (s *shard) link(pos uint32) {
-	e := s.at(pos)
-	level, slot := slotOf(e.notAfter, s.now)
-	head := &s.wheel.heads[level][slot]
-	e.next, e.prev = *head, 0
-	if *head != 0 {
-		s.at(*head).prev = pos
-	}
-	*head = pos
-	s.wheel.used[level] |= 1 << slot
+func (s *shard) slot(notAfter uint32) *uint32 {
+	level, slot := slotOf(notAfter>>tickBits, s.wheel.tick)
+	return &s.wheel.ends[level][slot]
 }
 
-func (s *shard) unlink(pos uint32) {
-	e := s.at(pos)
-	if e.next != 0 {
-		s.at(e.next).prev = e.prev
+// push makes room in a slot for an entry that ends then, and returns its position.
+func (s *shard) push(notAfter uint32) uint32 {
+	end := s.slot(notAfter)
+	if *end%blockSize == 0 {
+		block := s.alloc()
+		s.under[block] = *end / blockSize
+		*end = block * blockSize
 	}
-	if e.prev != 0 {
-		s.at(e.prev).next = e.next
-		return
-	}
-	level, slot := slotOf(e.notAfter, s.now)
-	s.wheel.heads[level][slot] = e.next
-	if e.next == 0 {
-		s.wheel.used[level] &^= 1 << slot
-	}
+	*end++
+	return *end - 1
 }
 
-// extend lets an entry live on, never shorter.
-func (s *shard) extend(pos, notAfter uint32) {
-	if e := s.at(pos); notAfter > e.notAfter {
-		s.unlink(pos)
-		e.notAfter = notAfter
-		s.link(pos)
+// pop takes the last entry out of a slot.
+func (s *shard) pop(end *uint32) {
+	*end--
+	if *end%blockSize == 0 {
+		block := *end / blockSize
+		*end = s.under[block] * blockSize
+		s.under[block], s.free = s.free, block
 	}
 }
 
-// advance moves the shard to now and drops every entry that ended before it. A time
-// that is not ahead changes nothing.
+// advance moves the shard to now. What ended in an earlier tick is cleared; what ended
+// in this one is left where it is, for look and expire. A time that is not ahead changes
+// nothing.
 func (s *shard) advance(now uint32) {
 	if now <= s.now {
 		return
 	}
-	top, digit := slotOf(now, s.now)
 	s.now = now
-	if s.live == 0 {
+	if s.wheel == nil || s.wheel.tick == now>>tickBits {
+		return
+	}
+	was, tick := s.wheel.tick, now>>tickBits
+	top, digit := slotOf(tick, was)
+	s.wheel.tick = tick
+	if s.held == 0 {
 		return
 	}
 	gone := refund{quota: s.quota}
 	// Below the highest digit that changed, everything shared that digit with the time
 	// before: it is past. At it, slots before the digit are past, and the slot of the
-	// digit is the one that now has reached. Above, nothing changed.
+	// digit is the one that now has reached. Above, nothing changed. Slots before the
+	// digits of the time before are empty.
 	for level := range top {
-		s.drain(level, s.wheel.used[level], &gone)
+		for slot := was >> (level * digitBits) % slots; slot < slots; slot++ {
+			s.drain(&s.wheel.ends[level][slot], &gone)
+		}
 	}
-	reached := uint64(1) << digit
-	s.drain(top, s.wheel.used[top]&(reached|(reached-1)), &gone)
+	for slot := was >> (top * digitBits) % slots; slot < digit; slot++ {
+		s.drain(&s.wheel.ends[top][slot], &gone)
+	}
+	if top > 0 {
+		s.drain(&s.wheel.ends[top][digit], &gone)
+	}
 	gone.flush()
 }
 
-// drain empties the given slots of a level: it drops what is past and sorts the rest
-// in again.
-func (s *shard) drain(level uint32, which uint64, gone *refund) {
-	for ; which != 0; which &= which - 1 {
-		slot := uint32(bits.TrailingZeros64(which))
-		pos := s.wheel.heads[level][slot]
-		s.wheel.heads[level][slot] = 0
-		s.wheel.used[level] &^= 1 << slot
-		for pos != 0 {
-			e := s.at(pos)
-			next := e.next
-			if e.notAfter < s.now {
-				gone.add(s.drop(pos))
-			} else {
-				s.link(pos)
-			}
-			pos = next
+// drain empties a slot: it drops what has ended and sorts the rest in again.
+func (s *shard) drain(end *uint32, gone *refund) {
+	for *end != 0 {
+		pos := *end - 1
+		e, h := s.at(pos), s.hashAt(pos)
+		if e.notAfter < s.now {
+			s.displace(h, pos)
+			s.held--
+			gone.add(e.domain)
+		} else {
+			to := s.push(e.notAfter)
+			*s.at(to) = *e
+			s.repoint(h, pos, to)
+		}
+		s.pop(end)
+	}
+}
+
+// expire clears what has ended in the present tick.
+func (s *shard) expire() {
+	if s.wheel == nil {
+		return
+	}
+	gone := refund{quota: s.quota}
+	for next := *s.slot(s.now); next != 0; {
+		pos := next - 1
+		if next = pos; pos%blockSize == 0 {
+			next = s.under[pos/blockSize] * blockSize
+		}
+		if s.at(pos).notAfter < s.now {
+			gone.add(s.remove(pos, s.hashAt(pos)))
 		}
 	}
+	gone.flush()
 }
