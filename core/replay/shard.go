@@ -57,7 +57,9 @@ type shard struct {
 	held uint32
 	// now is in seconds after the store was made and never goes back.
 	now uint32
-	_   [4]byte // fills two cache lines, so that neighbours don't share one
+	// read is there for readAhead to read something for, and fills two cache lines, so
+	// that neighbours don't share one.
+	read uint32
 }
 
 func (s *shard) at(pos uint32) *entry {
