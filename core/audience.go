@@ -129,4 +129,6 @@ func (s *Audiences) told(identity string) *Audience {
 	return nil
 }
 
-var errNoAudience = errors.New("ect: the audience gets no tokens")
+// ErrNoAudience reports that a peer is told nothing: the audiences do not name it, or name
+// it without Tokens.
+var ErrNoAudience = errors.New("ect: the audience gets no tokens")

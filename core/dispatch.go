@@ -33,7 +33,7 @@ type Dispatch struct {
 // Call [Dispatch.Done] once the call has happened or may have happened.
 func (t *Task) Dispatch(ctx context.Context, to Audience, in DispatchInput) (*Dispatch, error) {
 	if _, ok := t.service.audiences.ByID(to.ID); !ok {
-		return nil, errNoAudience
+		return nil, ErrNoAudience
 	}
 	f := t.at(ctx)
 	preds, err := t.newest(ctx, f)

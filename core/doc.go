@@ -19,6 +19,12 @@
 // the frontier, the newest tokens that what it does next comes after, so that the graph
 // comes out of ordinary code.
 //
+// # Without HTTP
+//
+// [Inject] and [Extract] take tokens through queues and files, by a [Carrier] that holds
+// them beside a message's content; work that nobody asked for starts a root task with
+// [Service.StartTask].
+//
 // # What goes wrong
 //
 // Every refusal is an [*Error] with a [Code] out of a closed set; its [Class] is what a

@@ -11,6 +11,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -24,64 +27,65 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// exampleService is a service that trusts its own key alone, and tells its observer what
-// it issues.
-func exampleService(me string, issued func(*core.Issued)) *core.Service {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	jwks := must(json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1"}}}))
-	binder := must(core.NewStaticBinder(map[string]*core.KeySet{me: must(core.ParseKeySet(jwks))}))
-	verifier := must(core.NewVerifier(binder, core.Policy{
-		MinLevel: core.L2, Audience: me, Missing: core.RejectMissing,
-		Replay: core.ReplayOncePerInstance, Body: core.BodyMatch,
-	}, core.WithObserver(core.Observer{Issued: func(_ context.Context, i *core.Issued) { issued(i) }})))
-	issuer := must(core.NewIssuer(me, must(core.NewSigner(key, "k1"))))
-	return must(core.NewService(verifier, issuer, nil))
+// exampleGraph says what was issued after what.
+type exampleGraph struct {
+	mu    sync.Mutex
+	names map[core.UUID]string
+	after map[string][]string
 }
 
-// A job that no request started records its steps; two branches of several steps each
-// stand apart until they are joined.
-func ExampleService_StartTask() {
-	names := map[core.UUID]string{}
-	s := exampleService("https://nightly.example", func(i *core.Issued) {
-		c := i.Claims()
-		after := []string{}
-		for _, p := range c.Pred {
-			after = append(after, names[p])
-		}
-		names[c.TaskID] = c.Action
-		fmt.Printf("%s after %v\n", c.Action, after)
-	})
-	ctx, task, err := s.StartTask(context.Background(), "nightly_report")
-	if err != nil {
-		fmt.Println(err)
-		return
+// issued takes a token down; it is told by the observers of services.
+func (g *exampleGraph) issued(_ context.Context, i *core.Issued) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := i.Claims()
+	after := []string{}
+	for _, p := range c.Pred {
+		after = append(after, g.names[p])
 	}
-	step := func(ctx context.Context, action string) { must(task.Step(ctx, action, core.StepInput{})) }
-	step(ctx, "fetch")
-	for _, region := range []string{"north", "south"} {
-		branch, b := task.Branch(ctx)
-		defer b.Join()
-		step(branch, "count_"+region)
-		step(branch, "chart_"+region)
+	slices.Sort(after)
+	if g.names == nil {
+		g.names, g.after = map[core.UUID]string{}, map[string][]string{}
 	}
-	if err := task.Checkpoint(core.PolicyCheckpoint{Policy: "release/v1", Decision: core.Approved}); err != nil {
-		fmt.Println(err)
+	g.names[c.TaskID], g.after[c.Action] = c.Action, after
+}
+
+// print prints what tokens of those actions came after.
+func (g *exampleGraph) print(actions ...string) {
+	for _, a := range actions {
+		fmt.Println(a, "after", g.after[a])
 	}
-	must(task.Finish(ctx, core.Completion{}))
-	// Output:
-	// fetch after []
-	// count_north after [fetch]
-	// chart_north after [count_north]
-	// count_south after [fetch]
-	// chart_south after [count_south]
-	// nightly_report after [chart_north chart_south]
+}
+
+// exampleServices makes services that trust each other's keys and tell each other, a
+// generation of context included. Messages between them may wait for a day.
+func exampleServices(g *exampleGraph, identities ...string) (services []*core.Service) {
+	keys, sets := map[string]*ecdsa.PrivateKey{}, map[string]*core.KeySet{}
+	var audiences []core.Audience
+	for _, me := range identities {
+		keys[me] = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+		jwks := must(json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: keys[me].Public(), KeyID: "k1"}}}))
+		sets[me] = must(core.ParseKeySet(jwks))
+		audiences = append(audiences, core.Audience{ID: me, Tokens: true, Hashes: true, Context: 1})
+	}
+	binder := must(core.NewStaticBinder(sets))
+	for _, me := range identities {
+		verifier := must(core.NewVerifier(binder, core.Policy{
+			MinLevel: core.L2, Audience: me, Missing: core.RejectMissing,
+			Replay: core.ReplayOncePerInstance, Body: core.BodyRequire,
+			MaxAge: new(24 * time.Hour),
+		}, core.WithObserver(core.Observer{Issued: g.issued})))
+		issuer := must(core.NewIssuer(me, must(core.NewSigner(keys[me], "k1")), core.WithLifetime(24*time.Hour)))
+		services = append(services, must(core.NewService(verifier, issuer, must(core.NewAudiences(audiences...)))))
+	}
+	return services
 }
 
 // What a verifier answers is a code out of a closed set; what a peer may know of it is
 // the class.
 func ExampleVerifier_Verify() {
-	s := exampleService("https://audit.example", func(*core.Issued) {})
-	_, err := s.Verifier().Verify(context.Background(), core.Presented{Values: []string{"not.a.token"}})
+	audit := exampleServices(&exampleGraph{}, "https://audit.example")[0]
+	_, err := audit.Verifier().Verify(context.Background(), core.Presented{Values: []string{"not.a.token"}})
 	fmt.Println(core.CodeOf(err), core.CodeOf(err).Class().Sentence())
 	fmt.Println(errors.Is(err, &core.Error{Code: core.CodeMalformed}))
 	// Output:

@@ -37,6 +37,7 @@ type Task struct {
 	policy   *PolicyCheckpoint
 	members  map[string]json.RawMessage
 	body     BodyState
+	input    Hash // of what came in, where that was known when the task began
 	// ids has every token beside the heads that may come to stand in a pred of the task, by
 	// task id.
 	ids map[UUID]Digest
@@ -285,7 +286,8 @@ type Completion struct {
 	Outcome Outcome
 	// Status is the HTTP or gRPC status, 0 if there is none.
 	Status int
-	// InpHash is of what came in, OutHash of what goes out.
+	// InpHash is of what came in, OutHash of what goes out. Without InpHash that of
+	// [ExtractInput] stands.
 	InpHash, OutHash Hash
 	// Keep says that the task token goes back to nobody, as no answer will be sent: it
 	// is issued with this service as audience, and kept.
@@ -349,6 +351,9 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	}
 	last := stand{links: without(t.main.stand().links, t.heads)} // heads are named in any case
 	action, policy, members := t.action, t.policy, t.members
+	if !c.InpHash.Present {
+		c.InpHash = t.input
+	}
 	if !t.chosen && isAction(c.Action) {
 		action = c.Action
 	}
