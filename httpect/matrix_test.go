@@ -89,9 +89,10 @@ type bench struct {
 	site   *site
 	slow   *http.Client
 	manner atomic.Pointer[manner]
-	// reached gets a value when the handler is in the middle, ended its error at the end.
-	reached chan struct{}
-	ended   chan error
+	// reached gets a value when the handler is in the middle, ended its error at the end, and
+	// done when the middleware is done as well.
+	reached, done chan struct{}
+	ended         chan error
 }
 
 // TestMatrix tries every kind of exchange in every manner over both versions of HTTP: what
@@ -112,8 +113,12 @@ func TestMatrix(t *testing.T) {
 
 func newBench(t *testing.T, r row, proto string) *bench {
 	t.Helper()
-	b := &bench{world: newWorld(t), row: r, reached: make(chan struct{}, 1), ended: make(chan error, 1)}
-	b.site = serve(t, proto, httpect.Middleware(b.service, r.options...)(b))
+	b := &bench{world: newWorld(t), row: r, reached: make(chan struct{}, 1), done: make(chan struct{}, 1), ended: make(chan error, 1)}
+	h := httpect.Middleware(b.service, r.options...)(b)
+	b.site = serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { b.done <- struct{}{} }()
+		h.ServeHTTP(w, r)
+	}))
 	tr := b.site.transport(t)
 	tr.DialContext = dialSlow
 	tr.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 16 << 10, MaxReceiveBufferPerConnection: 128 << 10}
@@ -207,10 +212,18 @@ func (b *bench) send(ctx context.Context, t *testing.T, m *manner) (*http.Respon
 	}
 	req := newRequest(t, b.row.method, b.site.URL, body, token).WithContext(ctx)
 	req.Trailer = b.row.trailer.Clone()
+	client := b.site.client
 	if m.slow {
-		return b.slow.Do(req)
+		client = b.slow
 	}
-	return b.site.client.Do(req)
+	if req.Trailer != nil {
+		// A trailer that comes once the server has reset its stream ends the connection over
+		// HTTP/2, under whatever goes over it next.
+		tr := client.Transport.(*http.Transport).Clone() //nolint:forcetypeassert // as newBench made it
+		t.Cleanup(tr.CloseIdleConnections)
+		client = &http.Client{Transport: tr}
+	}
+	return client.Do(req)
 }
 
 func (b *bench) sendRaw(ctx context.Context, t *testing.T, token string) (*http.Response, error) {
@@ -250,8 +263,10 @@ func (b *bench) try(t *testing.T, m *manner) {
 			t.Errorf("the handler: %v", err)
 		}
 	}
-	issued := b.seen.next(t)
 	got := wait(t, seen, "the client's end")
+	t.Logf("the client: %v, %v", got.err, got.reply)
+	wait(t, b.done, "the server's end")
+	issued := b.seen.next(t)
 	b.seen.none(t)
 	b.record(t, m, issued.Claims())
 	if m.fails() || m.leaves {
