@@ -348,3 +348,31 @@ func TestFanInOfTheMostHeads(t *testing.T) {
 		})
 	}
 }
+
+// TestManyAskersOfLongNames: where a token that names all who asked would be too long, the
+// task is recorded all the same, for nobody.
+func TestManyAskersOfLongNames(t *testing.T) {
+	for _, length := range []int{10, 1000} {
+		p := newTaskPair(t)
+		policy := p.policyA
+		policy.Limits.TotalBytes = 1 << 20
+		to := []core.Audience{p.fromTo}
+		var heads []string
+		for n := range 8 {
+			asker := p.domain.Agent(t, strings.Repeat("a", length)+fmt.Sprint(n))
+			to = append(to, core.Audience{ID: asker.Identity, Tokens: true, Hashes: true})
+			heads = append(heads, asker.Token(p.a.Identity).Sign(t))
+		}
+		var unsent []*core.Issued
+		s := p.domain.ServiceWithPolicy(t, p.a, policy, to, core.WithObserver(core.Observer{
+			Unsent: func(_ context.Context, i *core.Issued) { unsent = append(unsent, i) },
+		}))
+		ctx, task := taskAccept(t.Context(), t, s, heads...)
+		a := taskFinish(ctx, t, task, core.Completion{})
+		c := a.Issued.Claims()
+		if long := length > 100; long != (len(a.Tokens) == 0) || long != (len(unsent) == 1) ||
+			long != slices.Equal(c.Audience, []string{p.a.Identity}) || len(c.Pred) != len(heads) {
+			t.Errorf("askers of %d letters: %d tokens go back, aud names %d, %d unsent", length, len(a.Tokens), len(c.Audience), len(unsent))
+		}
+	}
+}

@@ -52,8 +52,8 @@ func (m MapCarrier) Set(name string, values []string) {
 // HashOf returns the hash of a message's content, the empty content included (profile 9.6).
 func HashOf(content []byte) Hash { return Hash{Sum: sha256.Sum256(content), Present: true} }
 
-// ErrNoTask reports that a context carries no task: there is nothing that a message could
-// come after. Start one with [Service.StartTask].
+// ErrNoTask reports that a context carries no task: there is nothing that a message or a
+// call to a peer that gets tokens could come after. Start one with [Service.StartTask].
 var ErrNoTask = errors.New("ect: the context carries no task")
 
 // Inject dispatches a message from the task of ctx to the peer of an identity: it issues

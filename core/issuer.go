@@ -186,9 +186,6 @@ func (i *Issuer) Issue(ctx context.Context, r IssueRequest) (*Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > DefaultTokenBytes {
-		return nil, fmt.Errorf("ect: issue: the token is longer than %d bytes", DefaultTokenBytes)
-	}
 	return &Issued{issuer: i.identity, level: i.Level(), claims: c, text: text, digest: digest}, nil
 }
 
@@ -273,17 +270,26 @@ func appendAudience(b []byte, audience []string) (_ []byte, err error) {
 	return append(b, ']'), nil
 }
 
+var errTokenTooLong = fmt.Errorf("ect: issue: the token is longer than %d bytes", DefaultTokenBytes)
+
 // seal puts the payload into its envelope.
 func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string, Digest, error) {
 	if i.signer == nil {
 		text := base64.RawURLEncoding.EncodeToString(payload)
+		if len(text) > DefaultTokenBytes {
+			return "", Digest{}, errTokenTooLong
+		}
 		return text, digestOf(text), nil
 	}
 	n := len(i.headers[rev]) + base64.RawURLEncoding.EncodedLen(len(payload))
+	alg := i.signer.Algorithm()
+	if n+1+base64.RawURLEncoding.EncodedLen(alg.signatureLen()) > DefaultTokenBytes {
+		return "", Digest{}, errTokenTooLong // before anything is signed that nobody may see
+	}
 	b := make([]byte, 0, n+1+2*maxSignature)
 	b = append(b, i.headers[rev]...)
 	b = base64.RawURLEncoding.AppendEncode(b, payload)
-	digest, alg := Digest(sha256.Sum256(b[:n])), i.signer.Algorithm()
+	digest := Digest(sha256.Sum256(b[:n]))
 	var sig []byte
 	var err error
 	if key, ok := i.signer.(*keySigner); ok && alg == ES256 { // what it signs is the digest

@@ -334,8 +334,9 @@ func (t *Task) answerTo() (ids []string, least Audience) {
 }
 
 // Finish ends the task and issues its token: `pred` is the heads, the frontier, branches
-// that were not joined, and dispatches still open. It can be called once. The error is
-// about the issuer; the task is finished all the same.
+// that were not joined, and dispatches still open. It can be called once. A token that would
+// be too long if it named all who asked is kept and goes to nobody, which observers are
+// told. The error is about the issuer; the task is finished all the same.
 func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	t.mu.Lock()
 	if t.finished {
@@ -382,6 +383,13 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 		}
 	}
 	i, err := t.service.issue(ctx, r)
+	if len(to) > 0 && errors.Is(err, errTokenTooLong) {
+		// Too many asked for one token to name them all: the record is worth more than they.
+		to, r.Audience = nil, []string{t.service.Identity()}
+		if i, err = t.service.issue(ctx, r); err == nil {
+			t.service.Unsent(ctx, i)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

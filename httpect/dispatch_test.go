@@ -115,7 +115,7 @@ func TestNoTask(t *testing.T) {
 	p := newPair(t, untouched(t), bare)
 	closed := &closes{Reader: strings.NewReader("body")}
 	req := newRequest(t, "POST", p.site.URL, closed)
-	if _, err := readReply(p.client.Do(req)); !errors.Is(err, httpect.ErrNoTask) {
+	if _, err := readReply(p.client.Do(req)); !errors.Is(err, core.ErrNoTask) {
 		t.Errorf("Do = %v, want ErrNoTask", err)
 	}
 	if closed.n == 0 {

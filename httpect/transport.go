@@ -16,10 +16,6 @@ import (
 	"github.com/go-ect/ect/core"
 )
 
-// ErrNoTask reports a call to a peer that gets tokens, made outside any task: there is
-// nothing that the call could come after. Start one with [core.Service.StartTask].
-var ErrNoTask = errors.New("httpect: the call belongs to no task")
-
 // Transport is an http.RoundTripper that records the calls of a task and verifies their
 // answers. Tokens go to the peers that the service's audiences name and to nobody else.
 // It is safe for concurrent use.
@@ -64,7 +60,7 @@ func NewTransport(s *core.Service, base http.RoundTripper, opts ...TransportOpti
 }
 
 // RoundTrip implements http.RoundTripper. Its errors are those of the call itself, of
-// issuing the dispatch, and [ErrNoTask]; what is wrong with an answer is an error of the
+// issuing the dispatch, and [core.ErrNoTask]; what is wrong with an answer is an error of the
 // response's body.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	to, ok := t.service.Audiences().AtEndpoint(Origin(req.URL))
@@ -151,7 +147,7 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 	ctx := req.Context()
 	task, ok := core.TaskFromContext(ctx)
 	if !ok {
-		return nil, ErrNoTask
+		return nil, core.ErrNoTask
 	}
 	out := req.Clone(hideInformational(ctx))
 	if out.Header == nil {
