@@ -54,7 +54,11 @@ fuzz: ## Fuzzes every target of every package, FUZZTIME each.
 	done
 
 .PHONY: bench
-bench:
+bench: ## Prints what the hot path costs, against its floors.
+	go run -C bench .
+
+.PHONY: benchmarks
+benchmarks:
 	$(call each,$(CODE),go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
 
 .PHONY: example
