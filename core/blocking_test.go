@@ -253,8 +253,8 @@ func (r *recorder) observer() core.Observer {
 // forgetful is a task store that keeps nothing.
 type forgetful struct{ dag.Store }
 
-func (f forgetful) Admit(ctx context.Context, batch []dag.Entry, rules dag.Rules) ([]dag.Judgement, error) {
-	return f.Check(ctx, batch, rules)
+func (f forgetful) Admit(ctx context.Context, p *dag.Proposal) ([]dag.Judgement, error) {
+	return f.Check(ctx, p)
 }
 
 func newForgetful(tb testing.TB) forgetful {

@@ -34,7 +34,8 @@ func (m *message) checkGraph(ctx context.Context) *Error {
 	}
 	rules := m.v.rules()
 	goesOn := m.crossings(&rules)
-	judged, err := m.v.cfg.tasks.Check(ctx, m.batch, rules)
+	m.proposal = dag.Proposal{Batch: m.batch, Rules: rules}
+	judged, err := m.v.cfg.tasks.Check(ctx, &m.proposal)
 	if err != nil {
 		return m.graphError(ctx, err)
 	}
@@ -73,7 +74,7 @@ func (m *message) crossings(rules *dag.Rules) map[Digest]Workflow {
 	rules.Cross = func(from, to *dag.Node) bool {
 		w, ok := m.v.admitsEdge(from, to)
 		if named, again := goesOn[to.Digest]; again && named != w {
-			return false // two edges of one token that would go on differently
+			return false // two edges of one token, or one asked twice, would go on differently
 		}
 		goesOn[to.Digest] = w
 		return ok
@@ -285,14 +286,7 @@ func (m *message) claim(ctx context.Context) *Error {
 			return bad
 		}
 	}
-	rules := m.v.rules()
-	if m.v.policy.CrossWorkflow != nil {
-		rules.Cross = func(from, to *dag.Node) bool {
-			_, ok := m.v.admitsEdge(from, to) // an edge may have been found since
-			return ok
-		}
-	}
-	judged, err := m.v.cfg.tasks.Admit(ctx, m.batch, rules)
+	judged, err := m.v.cfg.tasks.Admit(ctx, &m.proposal)
 	if err == nil && len(judged) != len(m.made) {
 		err = errors.New("the task store judged another batch")
 	}

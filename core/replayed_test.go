@@ -310,11 +310,11 @@ type admitter struct {
 	admit func() error
 }
 
-func (a *admitter) Admit(ctx context.Context, batch []dag.Entry, rules dag.Rules) ([]dag.Judgement, error) {
+func (a *admitter) Admit(ctx context.Context, p *dag.Proposal) ([]dag.Judgement, error) {
 	if err := a.admit(); err != nil {
 		return nil, err
 	}
-	return a.Store.Admit(ctx, batch, rules)
+	return a.Store.Admit(ctx, p)
 }
 
 // TestAdmitFails lets the task store fail once the ids were claimed: the claims are given

@@ -21,15 +21,15 @@ type textStore struct {
 	signed, unsigned []string
 }
 
-func (s *textStore) Admit(ctx context.Context, batch []dag.Entry, rules dag.Rules) ([]dag.Judgement, error) {
-	for _, e := range batch {
+func (s *textStore) Admit(ctx context.Context, p *dag.Proposal) ([]dag.Judgement, error) {
+	for _, e := range p.Batch {
 		if e.Key.Signed {
 			s.signed = append(s.signed, e.Token)
 		} else {
 			s.unsigned = append(s.unsigned, e.Token)
 		}
 	}
-	return s.Store.Admit(ctx, batch, rules)
+	return s.Store.Admit(ctx, p)
 }
 
 // TestUnsignedTextIsNotStored: the text of a signed token is kept as evidence; that of

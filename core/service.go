@@ -6,6 +6,7 @@ package core
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/go-ect/ect/core/dag"
 )
@@ -92,30 +93,50 @@ func (s *Service) issue(ctx context.Context, r IssueRequest) (*Issued, error) {
 	return i, nil
 }
 
-// keep lets a token of this service into the task store, again if it was dropped.
+// keep lets a token of this service into the task store, again if it was dropped. What
+// goes into pred was admitted before, workflows included: by the policy where heads of
+// several met. So nothing is left to ask here but room.
 func (s *Service) keep(ctx context.Context, i *Issued) error {
+	own, _ := owns.Get().(*own)
+	own.propose(i)
+	_, err := s.verifier.cfg.tasks.Admit(ctx, &own.Proposal)
+	own.Proposal, own.batch[0] = dag.Proposal{}, dag.Entry{}
+	owns.Put(own)
+	if err != nil {
+		return NewError(CodeUnavailable, err)
+	}
+	return nil
+}
+
+// own is a proposal of one token that this service issued, with its memory.
+type own struct {
+	dag.Proposal
+	batch [1]dag.Entry
+	preds []dag.Edge
+}
+
+// owns has the memory of proposals that were kept, nothing of which is in a store.
+var owns = sync.Pool{New: func() any { return new(own) }}
+
+func (o *own) propose(i *Issued) {
 	c := &i.claims
+	o.preds = o.preds[:0]
+	for k, p := range c.Pred {
+		o.preds = append(o.preds, dag.Edge{Task: p, Bound: true, Digest: c.Ext.PredDigests[k]})
+	}
 	n := dag.Node{
 		Key:      dag.Key{Signed: i.level > L1, Issuer: i.issuer, Task: c.TaskID},
 		Digest:   i.digest,
 		Workflow: c.Workflow,
 		IssuedAt: c.IssuedAt.Unix(),
 		Level:    uint8(i.level),
-		Preds:    make([]dag.Edge, len(c.Pred)),
+		Preds:    o.preds,
 	}
 	if n.Key.Signed {
 		n.Token = i.text
 	}
-	for k, p := range c.Pred {
-		n.Preds[k] = dag.Edge{Task: p, Bound: true, Digest: c.Ext.PredDigests[k]}
-	}
-	// What goes into pred was admitted before, workflows included: by the policy where
-	// heads of several met. So nothing is left to ask here but room.
-	rules := dag.Rules{Skew: maxSkew, Cross: func(_, _ *dag.Node) bool { return true }}
-	if _, err := s.verifier.cfg.tasks.Admit(ctx, []dag.Entry{{Node: n, Own: true}}, rules); err != nil {
-		return NewError(CodeUnavailable, err)
-	}
-	return nil
+	o.batch[0] = dag.Entry{Node: n, Own: true}
+	o.Batch, o.Rules = o.batch[:], dag.Rules{Skew: maxSkew, Cross: func(_, _ *dag.Node) bool { return true }}
 }
 
 // maxSkew lets this service's own tokens follow any that it accepted.

@@ -30,10 +30,11 @@ type message struct {
 	tokens  []received
 	// batch holds the heads and the context that was carried; at says which token each
 	// entry is, and made what became of it.
-	batch  []dag.Entry
-	at     []int
-	made   []*Verified
-	result *Received
+	batch    []dag.Entry
+	at       []int
+	proposal dag.Proposal
+	made     []*Verified
+	result   *Received
 }
 
 // split finds the tokens of the message, and holds them against the limits.
@@ -56,7 +57,7 @@ func (m *message) split(values []string, tooLarge Code) (bad *Error) {
 
 // forget makes the message one to be used again.
 func (m *message) forget() {
-	m.v, m.p, m.result = nil, Presented{}, nil
+	m.v, m.p, m.proposal, m.result = nil, Presented{}, dag.Proposal{}, nil
 	clear(m.texts)
 	clear(m.tokens)
 	clear(m.batch)

@@ -33,7 +33,7 @@ func BenchmarkAdmitRoot(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		next(&e[0])
-		if _, err := m.Admit(b.Context(), e, r); err != nil {
+		if _, err := m.Admit(b.Context(), propose(e, r)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -59,11 +59,11 @@ func BenchmarkAdmitFivePredecessors(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				next(&e[0])
 				if i%1000 == 0 { // keep them known
-					if _, err := m.Admit(b.Context(), known, r); err != nil {
+					if _, err := m.Admit(b.Context(), propose(known, r)); err != nil {
 						b.Fatal(err)
 					}
 				}
-				if _, err := m.Admit(b.Context(), e, r); err != nil {
+				if _, err := m.Admit(b.Context(), propose(e, r)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -79,7 +79,7 @@ func BenchmarkCheckAgain(b *testing.B) {
 	admit(b, m, r, e...)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := m.Check(b.Context(), e, r); err != nil {
+		if _, err := m.Check(b.Context(), propose(e, r)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -93,7 +93,7 @@ func BenchmarkCycleWalk(b *testing.B) {
 	e, r := batch(tok(n, after(to(last)))), rules()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := m.Check(b.Context(), e, r); err != nil {
+		if _, err := m.Check(b.Context(), propose(e, r)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -33,13 +33,13 @@ func TestWalkBudgetOfBatch(t *testing.T) {
 			r := rules()
 			r.MaxWalk = tt.limit
 			for n := range all { // each alone is within the bound
-				if _, err := s.Check(t.Context(), all[n:n+1], r); err != nil {
+				if _, err := s.Check(t.Context(), propose(all[n:n+1], r)); err != nil {
 					t.Fatalf("Check of one: %v", err)
 				}
 			}
-			_, err := s.Check(t.Context(), all, r)
+			_, err := s.Check(t.Context(), propose(all, r))
 			wantReason(t, err, tt.want)
-			_, err = s.Admit(t.Context(), all, r)
+			_, err = s.Admit(t.Context(), propose(all, r))
 			wantReason(t, err, tt.want)
 			wantHas(t, s, tt.want == 0, all...)
 		})
@@ -64,7 +64,7 @@ func TestWalkBudgetOfEdges(t *testing.T) {
 			admit(t, s, rules(), wide, tok(first+1, after(name(first)), allowed))
 			r := rules()
 			r.MaxWalk = 10 // and ten edges for each
-			_, err := s.Admit(t.Context(), batch(tok(first, after(to(wide)))), r)
+			_, err := s.Admit(t.Context(), propose(batch(tok(first, after(to(wide)))), r))
 			wantReason(t, err, tt.want)
 		})
 	}
@@ -118,7 +118,7 @@ func TestLowestStaysLow(t *testing.T) {
 			wantHas(t, m, false, root)
 			wantHas(t, m, true, child)
 			for range 2 {
-				j, err := m.Check(t.Context(), batch(e), rules())
+				j, err := m.Check(t.Context(), propose(batch(e), rules()))
 				if err != nil || j[0].Lowest != 1 {
 					t.Errorf("Check = %+v, %v, want the lowest level 1", j, err)
 				}
@@ -132,7 +132,7 @@ func TestLowestStaysLow(t *testing.T) {
 			}
 			r := rules()
 			r.MinLevel = 2
-			_, err := m.Check(t.Context(), batch(e), r)
+			_, err := m.Check(t.Context(), propose(batch(e), r))
 			wantReason(t, err, dag.ChainLevel)
 		})
 	}

@@ -16,6 +16,15 @@ import (
 	"github.com/go-ect/ect/core/id"
 )
 
+// checkAdmit admits a batch that was checked before.
+func checkAdmit(t *testing.T, m *dag.Memory, e []dag.Entry, r dag.Rules) ([]dag.Judgement, error) {
+	p := propose(e, r)
+	if _, err := m.Check(t.Context(), p); err != nil {
+		return nil, err
+	}
+	return m.Admit(t.Context(), p)
+}
+
 // TestEquivocationConcurrentSafe lets several tokens of one id race: one is kept.
 func TestEquivocationConcurrentSafe(t *testing.T) {
 	m := newMemory(t, dag.MemoryConfig{})
@@ -26,7 +35,7 @@ func TestEquivocationConcurrentSafe(t *testing.T) {
 		wg.Go(func() {
 			for n := range uint64(rounds) {
 				e := tok(n, saying(string(rune('a'+g))))
-				_, err := m.Admit(t.Context(), batch(e), rules())
+				_, err := checkAdmit(t, m, batch(e), rules())
 				switch r, refused := errors.AsType[*dag.Refusal](err); {
 				case err == nil:
 					wins[n].Add(1)
@@ -56,7 +65,7 @@ func TestCycleConcurrentSafe(t *testing.T) {
 			for n := range uint64(rounds) {
 				first := 1 + n*length
 				e := tok(first+k, after(name(first+(k+1)%length)), allowed)
-				_, err := m.Admit(t.Context(), batch(e), rules())
+				_, err := checkAdmit(t, m, batch(e), rules())
 				switch r, refused := errors.AsType[*dag.Refusal](err); {
 				case err == nil:
 					admitted[n].Add(1)
@@ -105,11 +114,16 @@ func TestMemoryConcurrentSafe(t *testing.T) {
 					next := tok(10_000+uint64(r.IntN(800)), in(e.Workflow), after(to(e)), by(string(rune('a'+g))))
 					b = append(b, next)
 				}
-				op := m.Admit
-				if r.IntN(4) == 0 {
-					op = m.Check
+				var js []dag.Judgement
+				var err error
+				switch r.IntN(4) {
+				case 0:
+					js, err = m.Check(t.Context(), propose(b, cross()))
+				case 1:
+					js, err = m.Admit(t.Context(), propose(b, cross()))
+				default:
+					js, err = checkAdmit(t, m, b, cross())
 				}
-				js, err := op(t.Context(), b, cross())
 				if _, refused := errors.AsType[*dag.Refusal](err); err != nil && !refused && !errors.Is(err, dag.ErrFull) {
 					t.Errorf("Admit: %v", err)
 				}
@@ -150,7 +164,7 @@ func TestJudgementsAreSnapshotsConcurrentSafe(t *testing.T) {
 		})
 		wg.Go(func() {
 			for range 200 {
-				admitted, err := m.Admit(t.Context(), batch(as(pred, context), child), rules())
+				admitted, err := checkAdmit(t, m, batch(as(pred, context), child), rules())
 				if err != nil || admitted[1].Partial {
 					t.Errorf("Admit = %+v, %v", admitted, err)
 					return

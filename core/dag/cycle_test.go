@@ -42,9 +42,9 @@ func TestCycleInBatch(t *testing.T) {
 				t.Run(fmt.Sprintf("%d/bound=%t/%s", n, bound, m.name), func(t *testing.T) {
 					s := newMemory(t, dag.MemoryConfig{})
 					all := loop(n, bound, m.mods...)
-					_, err := s.Check(t.Context(), all, rules())
+					_, err := s.Check(t.Context(), propose(all, rules()))
 					wantReason(t, err, dag.Cycle)
-					_, err = s.Admit(t.Context(), append(all, tok(50, after(to(all[0])))), rules())
+					_, err = s.Admit(t.Context(), propose(append(all, tok(50, after(to(all[0])))), rules()))
 					wantReason(t, err, dag.Cycle)
 					wantLen(t, s, 0, 0)
 				})
@@ -70,9 +70,9 @@ func TestCycleAcrossMessages(t *testing.T) {
 					}
 					held, l1 := s.Len()
 					for _, mod := range []mod{allowed, context, func(*dag.Entry) {}} {
-						_, err := s.Check(t.Context(), batch(as(all[1], mod)), rules())
+						_, err := s.Check(t.Context(), propose(batch(as(all[1], mod)), rules()))
 						wantReason(t, err, dag.Cycle)
-						_, err = s.Admit(t.Context(), batch(tok(50), as(all[1], mod)), rules())
+						_, err = s.Admit(t.Context(), propose(batch(tok(50), as(all[1], mod)), rules()))
 						if r := wantReason(t, err, dag.Cycle); r.Index != 1 {
 							t.Errorf("entry %d is refused, want 1", r.Index)
 						}
@@ -112,7 +112,7 @@ func TestCycleInAnyOrder(t *testing.T) {
 				for _, k := range order[:n-1] {
 					admit(t, s, rules(), tokens[k])
 				}
-				_, err := s.Admit(t.Context(), batch(tokens[order[n-1]]), rules())
+				_, err := s.Admit(t.Context(), propose(batch(tokens[order[n-1]]), rules()))
 				wantReason(t, err, dag.Cycle)
 			})
 		}
@@ -130,10 +130,10 @@ func TestCycleHalfInBatch(t *testing.T) {
 				for o := n - 1; o >= k; o-- {
 					admit(t, s, rules(), all[o])
 				}
-				_, err := s.Admit(t.Context(), all[1:k], rules())
+				_, err := s.Admit(t.Context(), propose(all[1:k], rules()))
 				wantReason(t, err, dag.Cycle)
 				// The token that leads back as well, as context.
-				_, err = s.Admit(t.Context(), append(batch(as(all[0], context)), all[1:k]...), rules())
+				_, err = s.Admit(t.Context(), propose(append(batch(as(all[0], context)), all[1:k]...), rules()))
 				wantReason(t, err, dag.Cycle)
 				wantLen(t, s, int(n-k+1), 0)
 			})
@@ -176,9 +176,9 @@ func TestKnownTokenAgain(t *testing.T) {
 		s := newMemory(t, dag.MemoryConfig{})
 		a, b := tok(1, after(name(2))), tok(2, after(name(1)))
 		admit(t, s, rules(), as(a, allowed))
-		_, err := s.Admit(t.Context(), batch(as(b, allowed)), rules())
+		_, err := s.Admit(t.Context(), propose(batch(as(b, allowed)), rules()))
 		wantReason(t, err, dag.Cycle)
-		_, err = s.Admit(t.Context(), batch(a, as(b, context)), rules())
+		_, err = s.Admit(t.Context(), propose(batch(a, as(b, context)), rules()))
 		wantReason(t, err, dag.Cycle)
 	})
 	for n := uint64(2); n <= 5; n++ {
@@ -200,7 +200,7 @@ func TestKnownTokenAgain(t *testing.T) {
 			wantHas(t, s, true, all[2:]...)
 			admit(t, s, rules(), all[1])
 			for _, mod := range []mod{context, allowed, func(*dag.Entry) {}} {
-				_, err := s.Admit(t.Context(), batch(as(all[0], mod)), rules())
+				_, err := s.Admit(t.Context(), propose(batch(as(all[0], mod)), rules()))
 				wantReason(t, err, dag.Cycle)
 			}
 		})
@@ -244,10 +244,10 @@ func TestWalkLimit(t *testing.T) {
 			admit(t, s, r, tok(id+1, after(to(last)))) // nobody names it: no walk
 			admit(t, s, r, tok(id+2, after(name(id)), allowed))
 			for _, mod := range []mod{func(*dag.Entry) {}, context} {
-				_, err := s.Check(t.Context(), batch(as(tok(id, after(to(last))), mod)), r)
+				_, err := s.Check(t.Context(), propose(batch(as(tok(id, after(to(last))), mod)), r))
 				wantReason(t, err, tt.want)
 			}
-			_, err := s.Admit(t.Context(), batch(tok(id, after(to(last)))), r)
+			_, err := s.Admit(t.Context(), propose(batch(tok(id, after(to(last)))), r))
 			wantReason(t, err, tt.want)
 		})
 	}
@@ -266,7 +266,7 @@ func TestWalkCountsOnce(t *testing.T) {
 	admit(t, s, rules(), tok(999, after(name(1000)), allowed))
 	r := rules()
 	r.MaxWalk = 2*rungs - 1
-	_, err := s.Check(t.Context(), batch(tok(1000, after(edges...))), r)
+	_, err := s.Check(t.Context(), propose(batch(tok(1000, after(edges...))), r))
 	wantReason(t, err, dag.WalkLimit)
 	r.MaxWalk = 2 * rungs
 	admit(t, s, r, tok(1000, after(edges...)))
@@ -277,6 +277,6 @@ func TestCycleFarAway(t *testing.T) {
 	s := newMemory(t, dag.MemoryConfig{})
 	const id = 1 << 30
 	last := chain(t, s, 5000, name(id))
-	_, err := s.Admit(t.Context(), batch(tok(id, after(to(last)))), rules())
+	_, err := s.Admit(t.Context(), propose(batch(tok(id, after(to(last)))), rules()))
 	wantReason(t, err, dag.Cycle)
 }

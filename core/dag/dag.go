@@ -83,7 +83,8 @@ type Rules struct {
 	// bound it is refused. DefaultMaxWalk if 0.
 	MaxWalk int
 	// Cross tells whether an edge may leave its workflow; nil admits none. It is called
-	// with the store locked: it must return at once and not call the store.
+	// with the store locked: it must return at once, not call the store and not keep the
+	// nodes. Asked again, it should answer the same.
 	Cross func(from, to *Node) bool
 }
 
@@ -158,14 +159,27 @@ func (r *Refusal) Error() string { return "ect: graph: " + r.Reason.String() }
 // workflows that were active not long ago (profile 5.10).
 var ErrFull = errors.New("ect: graph: the task store is full")
 
+// Proposal is the tokens of one message that ask to be let in. They may name each
+// other, in any order. From Check to the end of Admit nothing of it may be changed; after
+// that its memory is the caller's. A store keeps copies, and strings as they are.
+type Proposal struct {
+	Batch []Entry
+	Rules Rules
+	// Basis is what a store's Check stood on, for Admit of the same store to see whether
+	// it still stands. Nobody else reads or sets it; a store need not.
+	Basis any
+}
+
 // Store remembers the tokens that were verified or issued here. Implementations are
-// safe for concurrent use. A batch is the tokens of one message: they may name each
-// other, in any order.
+// safe for concurrent use; a proposal is used by one goroutine at a time.
 type Store interface {
-	// Check judges a batch and keeps nothing. The error is a [*Refusal], or says that
-	// the store cannot answer.
-	Check(ctx context.Context, batch []Entry, rules Rules) ([]Judgement, error)
-	// Admit judges a batch again, since others may have come in between, and keeps all
-	// of it or nothing. Further errors: [ErrFull].
-	Admit(ctx context.Context, batch []Entry, rules Rules) ([]Judgement, error)
+	// Check judges a proposal and keeps nothing. It returns a judgement for each entry,
+	// which nobody changes. The error is a [*Refusal], or says that the store cannot
+	// answer.
+	Check(ctx context.Context, p *Proposal) ([]Judgement, error)
+	// Admit keeps all of a proposal or nothing, and returns the judgements as kept. One
+	// that was not checked is judged here. One that was is judged again, since others may
+	// have come in between, unless the store is certain that it would come to the same.
+	// Errors are those of Check, and [ErrFull].
+	Admit(ctx context.Context, p *Proposal) ([]Judgement, error)
 }

@@ -14,14 +14,30 @@ import (
 func (m *Memory) Has(k Key) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.nodes[k] != nil
+	return m.tasks.byKey(m.tasks.table.lookup(k.Task), &k) != 0
+}
+
+// Drop drops the group of the token of a key, and returns how many tokens that were.
+func (m *Memory) Drop(k Key) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	held := m.held
+	if place := m.tasks.byKey(m.tasks.table.lookup(k.Task), &k); place != 0 {
+		m.drop(m.tasks.records.at(place).group)
+	}
+	return held - m.held
 }
 
 // Named returns how many task ids are named as predecessors.
-func (m *Memory) Named() int {
+func (m *Memory) Named() (n int) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.named)
+	m.eachTask(func(r *row[task]) {
+		if r.value.named > 0 {
+			n++
+		}
+	})
+	return n
 }
 
 // Bytes returns about how much memory the tasks are counted to take.
@@ -38,97 +54,138 @@ func (m *Memory) Domain(domain string) int {
 	return m.domains[domain]
 }
 
+// eachTask walks over the tasks, bucket by bucket.
+func (m *Memory) eachTask(visit func(*row[task])) {
+	for _, place := range m.tasks.table.heads {
+		for place != 0 {
+			r := m.tasks.table.at(place)
+			visit(r)
+			place = r.next
+		}
+	}
+}
+
 // Sound tells whether the indexes of the store agree. It is for a store at rest.
 func (m *Memory) Sound() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	unsigned, names := 0, map[id.UUID]int{}
-	for k, r := range m.nodes {
-		if r.Key != k {
-			return fmt.Errorf("the token of %v is kept as %v", r.Key, k)
-		}
-		if !k.Signed {
+	places, err := m.soundGroups()
+	if err != nil {
+		return err
+	}
+	if err := m.soundTasks(places); err != nil {
+		return err
+	}
+	unsigned, bytes, names, domains := 0, 0, map[id.UUID]uint32{}, map[string]int{}
+	for _, place := range places {
+		r := m.tasks.records.at(place)
+		if bytes += r.bytes(); !r.Key.Signed {
 			unsigned++
+		}
+		if r.shares(r.own) {
+			domains[r.Domain]++
 		}
 		for _, e := range r.Preds {
 			names[e.Task]++
 		}
-		if m.digests[edgeKey{k.Task, r.Digest.Short()}] != r {
-			return fmt.Errorf("%v is not found by its digest", k)
-		}
-		t := m.tasks[k.Task]
-		if t == nil || r.twin >= len(*t.class(k.Signed)) || (*t.class(k.Signed))[r.twin] != r {
-			return fmt.Errorf("%v is not at its place among its twins", k)
-		}
 	}
-	if unsigned != m.unsigned {
-		return fmt.Errorf("%d unsigned tokens, counted are %d", unsigned, m.unsigned)
-	}
-	for task, n := range names {
-		if m.named[task] != n {
-			return fmt.Errorf("%v is named by %d, counted are %d", task, n, m.named[task])
-		}
-	}
-	if len(m.named) != len(names) {
-		return fmt.Errorf("%d task ids are named, counted are %d", len(names), len(m.named))
-	}
-	twins := 0
-	for _, t := range m.tasks {
-		twins += len(t.signed) + len(t.unsigned)
-		if len(t.signed)+len(t.unsigned) == 0 {
-			return fmt.Errorf("a task id without tokens is kept")
-		}
-	}
-	if twins != len(m.nodes) || len(m.digests) != len(m.nodes) {
-		return fmt.Errorf("%d tokens, %d by task id, %d by digest", len(m.nodes), twins, len(m.digests))
-	}
-	if err := m.soundShares(); err != nil {
-		return err
-	}
-	return m.soundGroups()
-}
-
-func (m *Memory) soundShares() error {
-	bytes, domains := 0, map[string]int{}
-	for _, r := range m.nodes {
-		bytes += r.bytes()
-		if r.shares() {
-			domains[r.Domain]++
-		}
-	}
-	if bytes != m.bytes {
-		return fmt.Errorf("the tokens take %d bytes, counted are %d", bytes, m.bytes)
+	if len(places) != m.held || unsigned != m.unsigned || bytes != m.bytes {
+		return fmt.Errorf("%d tokens, %d unsigned, %d bytes; counted are %d, %d, %d", len(places), unsigned, bytes, m.held, m.unsigned, m.bytes)
 	}
 	if !maps.Equal(domains, m.domains) {
 		return fmt.Errorf("of trust domains there are %v, counted are %v", domains, m.domains)
 	}
-	return nil
+	m.eachTask(func(r *row[task]) {
+		if names[r.id] != r.value.named {
+			err = fmt.Errorf("%v is named by %d, counted are %d", r.id, names[r.id], r.value.named)
+		}
+		delete(names, r.id)
+	})
+	if len(names) > 0 {
+		return fmt.Errorf("%d task ids are named and not known as such", len(names))
+	}
+	return err
 }
 
-func (m *Memory) soundGroups() error {
-	grouped, named := 0, 0
-	for e := m.quiet.Front(); e != nil; e = e.Next() {
-		g, ok := e.Value.(*group)
-		if !ok || g.place != e || len(g.records) == 0 {
-			return fmt.Errorf("a group is empty or misplaced")
+// soundGroups returns the place of every token, by way of its group.
+func (m *Memory) soundGroups() (places []uint32, err error) {
+	named := 0
+	for at := m.groups.group(ring).after; at != ring; at = m.groups.group(at).after {
+		g := m.groups.group(at)
+		if g.newest == 0 || m.groups.group(g.before).after != at || m.groups.group(g.after).before != at {
+			return nil, fmt.Errorf("a group is empty or misplaced")
 		}
-		grouped += len(g.records)
-		if g.workflow.Present {
+		first := m.tasks.records.at(g.newest)
+		if g.named {
 			named++
-			if m.groups[g.workflow.ID] != g {
-				return fmt.Errorf("workflow %v is two groups", g.workflow.ID)
+			if m.groups.of(first.Workflow) != at {
+				return nil, fmt.Errorf("workflow %v is two groups", first.Workflow)
 			}
-		} else if len(g.records) != 1 {
-			return fmt.Errorf("%d tokens without a workflow are one group", len(g.records))
+		} else if first.older != 0 {
+			return nil, fmt.Errorf("tokens without a workflow are one group")
 		}
-		for _, r := range g.records {
-			if r.group != g || m.nodes[r.Key] != r || r.Workflow != g.workflow {
-				return fmt.Errorf("%v is in a group of others", r.Key)
+		for place := g.newest; place != 0; place = m.tasks.records.at(place).older {
+			if r := m.tasks.records.at(place); r.group != at || r.Workflow != first.Workflow || r.Workflow.Present != g.named {
+				return nil, fmt.Errorf("%v is in a group of others", r.Key)
+			}
+			places = append(places, place)
+		}
+	}
+	if named != m.groups.held {
+		return nil, fmt.Errorf("%d workflows, %d groups", named, m.groups.held)
+	}
+	if free := len(m.tasks.records.free); free+len(places) != int(m.tasks.records.taken) {
+		return nil, fmt.Errorf("of %d places %d hold tokens, and %d are free", m.tasks.records.taken, len(places), free)
+	}
+	for _, place := range m.tasks.records.free {
+		if r := m.tasks.records.at(place); r.Key != (Key{}) || r.Token != "" || r.Preds != nil || r.found != nil {
+			return nil, fmt.Errorf("a place that is free holds on to %v", r.Key)
+		}
+	}
+	return places, nil
+}
+
+// soundTasks tells whether exactly these tokens are found by their task ids.
+func (m *Memory) soundTasks(places []uint32) error {
+	for _, place := range places {
+		r := m.tasks.records.at(place)
+		at := m.tasks.table.lookup(r.Key.Task)
+		if m.tasks.byKey(at, &r.Key) != place || m.tasks.whole(at, r.Digest) != place {
+			return fmt.Errorf("%v is not found by its key, or by its digest", r.Key)
+		}
+		if len(r.found) != len(r.Preds) {
+			return fmt.Errorf("%v has %d edges, and found are %d", r.Key, len(r.Preds), len(r.found))
+		}
+		if w := m.tasks.twins[at]; w != nil {
+			if class := *w.class(r.Key.Signed); r.twin >= uint32(len(class)) || class[r.twin] != place {
+				return fmt.Errorf("%v is not at its place among its twins", r.Key)
 			}
 		}
 	}
-	if grouped != len(m.nodes) || named != len(m.groups) {
-		return fmt.Errorf("%d tokens, %d in groups; %d workflows, %d groups", len(m.nodes), grouped, len(m.groups), named)
+	found, held, twins := 0, 0, 0
+	var err error
+	m.eachTask(func(r *row[task]) {
+		held++
+		t := &r.value
+		if *t == (task{}) {
+			err = fmt.Errorf("nothing is known of %v, which is kept", r.id)
+		}
+		if t.only != 0 && t.only != several {
+			found++
+		}
+		if t.only != several {
+			return
+		}
+		twins++
+		w := m.tasks.twins[m.tasks.table.lookup(r.id)]
+		n := len(w.signed) + len(w.unsigned)
+		if n < 2 || len(w.byKey) != n || len(w.byDigest) != n {
+			err = fmt.Errorf("the twins of %v are %d, %d by key, %d by digest", r.id, n, len(w.byKey), len(w.byDigest))
+		}
+		found += n
+	})
+	if found != len(places) || twins != len(m.tasks.twins) || held != m.tasks.table.held {
+		return fmt.Errorf("%d tokens, %d by task id; %d tasks, %d counted; %d with twins, %d kept", len(places), found, held, m.tasks.table.held, twins, len(m.tasks.twins))
 	}
-	return nil
+	return err
 }

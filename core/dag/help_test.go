@@ -95,6 +95,8 @@ func cross() dag.Rules {
 	return r
 }
 
+func propose(e []dag.Entry, r dag.Rules) *dag.Proposal { return &dag.Proposal{Batch: e, Rules: r} }
+
 func newMemory(tb testing.TB, c dag.MemoryConfig) *dag.Memory {
 	tb.Helper()
 	m, err := dag.NewMemory(c)
@@ -111,7 +113,7 @@ func newMemory(tb testing.TB, c dag.MemoryConfig) *dag.Memory {
 
 func admit(tb testing.TB, m *dag.Memory, r dag.Rules, e ...dag.Entry) []dag.Judgement {
 	tb.Helper()
-	j, err := m.Admit(tb.Context(), e, r)
+	j, err := m.Admit(tb.Context(), propose(e, r))
 	if err != nil {
 		tb.Fatalf("Admit(%d tokens): %v", len(e), err)
 	}

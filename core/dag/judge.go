@@ -9,35 +9,16 @@ import (
 	"github.com/go-ect/ect/core/id"
 )
 
-// record is a node and what was found out about it.
-type record struct {
-	Node
-	lowest  uint8
-	partial bool
-	// found has the digest of each predecessor, zero where none was found.
-	found []id.Digest
-	own   bool
-	group *group
-	// state and cross belong to the walk over a batch.
-	state walkState
-	cross bool
-	// twin is the place among the tokens of the same task id and level class.
-	twin int
+// token is a token as it was judged, whether it is kept or came just now.
+type token struct {
+	*Node
+	*outcome
 }
 
-// unresolved tells whether r names task by an edge that led nowhere and could mean n.
-func (r *record) unresolved(n *Node) bool {
-	for i, e := range r.Preds {
-		if r.found[i] == (id.Digest{}) && e.Task == n.Key.Task && e.Means(&r.Node, n) {
-			return true
-		}
-	}
-	return false
-}
-
-// complete tells whether every edge of r led somewhere.
-func (r *record) complete() bool {
-	return !slices.Contains(r.found, id.Digest{})
+// token returns the token of a place.
+func (m *Memory) token(place uint32) token {
+	r := m.tasks.records.at(place)
+	return token{&r.Node, &r.outcome}
 }
 
 // Means tells whether an edge of from can mean to (profile 3.6).
@@ -51,25 +32,49 @@ func (e Edge) Means(from, to *Node) bool {
 	return to.Key.Signed || !from.Key.Signed
 }
 
-// view is the part of a store that the rules read.
-type view interface {
-	byKey(Key) *record
-	byDigest(id.UUID, id.Short) *record
-	// candidates returns what an edge of from could mean: nothing, one token, or two of
-	// several, which is as many as it takes to be ambiguous.
-	candidates(from *Node, e Edge) (first, second *record)
-	// names tells whether some token names the task id as a predecessor.
-	names(id.UUID) bool
+// unresolved tells whether t names n by an edge that led nowhere.
+func (t token) unresolved(n *Node) bool {
+	for i, e := range t.Preds {
+		if t.found[i] == (id.Digest{}) && e.Means(t.Node, n) {
+			return true
+		}
+	}
+	return false
 }
 
-// judge is the walk over one batch.
+// verdict is what comes of one entry.
+type verdict struct {
+	*Entry
+	outcome
+	// self is its own task id, refs those of its edges.
+	self  ref
+	refs  []ref
+	cross bool
+	state walkState
+	// into is the group it goes into, if it is known.
+	into uint32
+}
+
+func (v *verdict) token() token { return token{&v.Node, &v.outcome} }
+
+// judge is the walk over one batch, with the store locked.
 type judge struct {
-	view  view
+	m     *Memory
 	batch []Entry
 	rules Rules
-	out   []record
-	// walked and edged count ancestors, and edges looked at, over the whole batch.
-	walked, edged int
+	out   []verdict
+	says  []Judgement
+	// walked tells that ancestors were walked, so that more counts than out refers to.
+	// ancestors and edged count what was looked at, over the whole batch.
+	walked           bool
+	ancestors, edged int
+	// few is room for a message of one token with few edges.
+	few struct {
+		out   [1]verdict
+		says  [1]Judgement
+		refs  [2]ref
+		found [2]id.Digest
+	}
 }
 
 // edgesPerWalk is how many edges may be looked at for each ancestor that may be walked.
@@ -83,40 +88,69 @@ const (
 	judged
 )
 
-// judgeBatch holds every entry against the rules. Nothing is stored.
-func judgeBatch(v view, batch []Entry, rules Rules) (*judge, error) {
-	if rules.MaxWalk == 0 {
-		rules.MaxWalk = DefaultMaxWalk
+// judge holds every entry of a proposal against the rules. Nothing is stored.
+func (m *Memory) judge(p *Proposal) (*judge, error) {
+	j := &judge{m: m, batch: p.Batch, rules: p.Rules}
+	if j.rules.MaxWalk == 0 {
+		j.rules.MaxWalk = DefaultMaxWalk
 	}
-	j := &judge{view: v, batch: batch, rules: rules, out: make([]record, len(batch))}
-	for i := range batch {
+	j.makeOut()
+	for i := range j.batch {
 		if err := j.equivocates(i); err != nil {
 			return nil, err
 		}
 	}
-	for i := range batch {
+	for i := range j.batch {
 		if err := j.visit(i); err != nil {
 			return nil, err
 		}
 	}
-	for i := range batch {
+	for i := range j.batch {
 		if err := j.acyclic(i); err != nil {
 			return nil, err
 		}
 	}
+	j.say()
 	return j, nil
+}
+
+// makeOut makes room for the outcome.
+func (j *judge) makeOut() {
+	edges := 0
+	for i := range j.batch {
+		edges += len(j.batch[i].Preds)
+	}
+	refs, found := j.few.refs[:], j.few.found[:]
+	if edges > len(refs) {
+		refs, found = make([]ref, edges), make([]id.Digest, edges)
+	}
+	j.out, j.says = j.few.out[:], j.few.says[:]
+	if len(j.batch) != 1 {
+		j.out, j.says = make([]verdict, len(j.batch)), make([]Judgement, len(j.batch))
+	}
+	for i := range j.batch {
+		v, n := &j.out[i], len(j.batch[i].Preds)
+		v.Entry = &j.batch[i]
+		v.refs, refs = refs[:n:n], refs[n:]
+		v.found, found = found[:n:n], found[n:]
+	}
 }
 
 func (j *judge) refuse(i int, r Reason) error { return &Refusal{Reason: r, Index: i} }
 
 // equivocates looks for another token of the same issuer, class and task id (profile 5.1).
 func (j *judge) equivocates(i int) error {
-	n := &j.batch[i].Node
-	if known := j.view.byKey(n.Key); known != nil && known.Digest != n.Digest {
-		return &Refusal{Reason: Equivocation, Index: i, First: known.Node}
+	v := &j.out[i]
+	v.self = j.m.refer(v.Key.Task)
+	if v.self.meant = j.m.tasks.byKey(v.self.task, &v.Key); v.self.meant != 0 {
+		if known := j.m.token(v.self.meant); known.Digest != v.Digest {
+			first := *known.Node
+			first.Preds = slices.Clone(first.Preds) // the store's own may change
+			return &Refusal{Reason: Equivocation, Index: i, First: first}
+		}
 	}
 	for o := range i {
-		if b := &j.batch[o].Node; b.Key == n.Key && b.Digest != n.Digest {
+		if b := &j.batch[o].Node; b.Key == v.Key && b.Digest != v.Digest {
 			return &Refusal{Reason: Equivocation, Index: i, First: *b}
 		}
 	}
@@ -125,219 +159,173 @@ func (j *judge) equivocates(i int) error {
 
 // visit judges entry i after the entries that it comes after.
 func (j *judge) visit(i int) error {
-	switch j.out[i].state {
+	v := &j.out[i]
+	switch v.state {
 	case judged:
 		return nil
 	case walking:
 		return j.refuse(i, Cycle)
 	}
-	e := &j.batch[i]
-	r := &j.out[i]
-	*r = record{Node: e.Node, lowest: e.Level, partial: !e.Key.Signed, found: make([]id.Digest, len(e.Preds)), own: e.Own, state: walking}
-	known := j.view.byKey(e.Key)
-	if known != nil && (known.complete() || !e.Head) {
-		// Its edges were judged when it came first; its ancestors may be gone since.
-		r.lowest, r.partial, r.found = known.lowest, known.partial, known.found
-		if err := j.leaves(i); err != nil {
+	v.state = walking
+	v.lowest, v.partial = v.Level, !v.Key.Signed
+	if v.self.meant == 0 {
+		if err := j.edges(i); err != nil {
 			return err
 		}
-	} else if err := j.edges(i); err != nil {
-		return err
+	} else {
+		known := j.m.token(v.self.meant)
+		if known.complete() || !v.Head {
+			// Its edges were judged when it came first; its ancestors may be gone since.
+			v.lowest, v.partial = known.lowest, known.partial
+			copy(v.found, known.found)
+			if err := j.leaves(i); err != nil {
+				return err
+			}
+		} else if err := j.edges(i); err != nil {
+			return err
+		}
+		v.lowest = min(v.lowest, known.lowest) // what is forgotten since was known once
 	}
-	if known != nil {
-		r.lowest = min(r.lowest, known.lowest) // what is forgotten since was known once
-	}
-	if r.lowest < j.rules.MinLevel {
+	if v.lowest < j.rules.MinLevel {
 		return j.refuse(i, ChainLevel)
 	}
-	r.state = judged
+	v.state = judged
 	return nil
 }
 
 // edges resolves the predecessors of entry i and takes over what is known of them.
 func (j *judge) edges(i int) error {
-	e, r := &j.batch[i], &j.out[i]
-	for n, edge := range e.Preds {
-		pred, reason, err := j.resolve(i, edge)
+	v := &j.out[i]
+	for n := range v.Preds {
+		pred, reason, err := j.resolve(i, n)
 		if err != nil {
 			return err
 		}
 		if reason != 0 {
-			if reason == Missing && e.Required || reason != Missing && e.Head {
+			if reason == Missing && v.Required || reason != Missing && v.Head {
 				return j.refuse(i, reason)
 			}
-			r.partial = true
+			v.partial = true
 			continue
 		}
-		if pred.IssuedAt > e.IssuedAt+j.rules.Skew {
+		if pred.IssuedAt > v.IssuedAt+j.rules.Skew {
 			return j.refuse(i, TooLate)
 		}
-		if pred.Workflow != e.Workflow {
+		if pred.Workflow != v.Workflow {
 			if err := j.admit(i, pred); err != nil {
 				return err
 			}
 		}
-		r.found[n] = pred.Digest
-		r.lowest = min(r.lowest, pred.lowest)
-		r.partial = r.partial || pred.partial
+		v.found[n] = pred.Digest
+		v.lowest = min(v.lowest, pred.lowest)
+		v.partial = v.partial || pred.partial
 	}
 	return nil
 }
 
-// resolve finds the one token that an edge of entry i means, or the reason why there
-// is none. One that came in the same batch is judged first.
-func (j *judge) resolve(i int, edge Edge) (*record, Reason, error) {
+// resolve finds the one token that edge n of entry i means, or the reason why there is
+// none. One that came in the same batch is judged first.
+func (j *judge) resolve(i, n int) (found token, _ Reason, _ error) {
 	from := &j.batch[i].Node
-	found, second := j.view.candidates(from, edge)
-	ambiguous := second != nil
+	edge, r := from.Preds[n], &j.out[i].refs[n]
+	*r = j.m.refer(edge.Task)
+	known, second := j.m.tasks.candidates(r.task, from, edge)
+	ambiguous := second != 0
+	if known != 0 {
+		found = j.m.token(known)
+	}
 	for o := range j.batch {
 		if o == i || !edge.Means(from, &j.batch[o].Node) {
 			continue
 		}
 		if err := j.visit(o); err != nil {
-			return nil, 0, err
+			return token{}, 0, err
 		}
-		ambiguous = ambiguous || found != nil && found.Digest != j.out[o].Digest
-		found = &j.out[o]
+		ambiguous = ambiguous || found.Node != nil && found.Digest != j.out[o].Digest
+		found = j.out[o].token()
 	}
 	switch {
 	case ambiguous:
-		return nil, Ambiguous, nil
-	case found != nil:
+		return token{}, Ambiguous, nil
+	case found.Node != nil:
+		r.meant = known
 		return found, 0, nil
-	case edge.Bound && !j.batch[i].Own && j.named(from, edge.Task):
-		return nil, Differs, nil
+	case edge.Bound && !j.batch[i].Own && j.named(from, edge.Task, r.task):
+		return token{}, Differs, nil
 	}
-	return nil, Missing, nil
+	return token{}, Missing, nil
 }
 
 // named tells whether a task id is borne by a token, known or in the batch, that from
 // could mean if it did not say by digest which one it means: an unsigned token, which
 // anybody can make, is not held against a signed one.
-func (j *judge) named(from *Node, task id.UUID) bool {
-	edge := Edge{Task: task}
+func (j *judge) named(from *Node, u id.UUID, place uint32) bool {
+	edge := Edge{Task: u}
 	for o := range j.batch {
 		if n := &j.batch[o].Node; n != from && edge.Means(from, n) {
 			return true
 		}
 	}
-	known, _ := j.view.candidates(from, edge)
-	return known != nil
+	known, _ := j.m.tasks.candidates(place, from, edge)
+	return known != 0
 }
 
 // leaves asks the policy again for the edges of a known token that leave the workflow.
 func (j *judge) leaves(i int) error {
-	r := &j.out[i]
-	for n, d := range r.found {
-		p := j.find(r.Preds[n].Task, d)
-		if p == nil || p.Workflow == r.Workflow {
+	v := &j.out[i]
+	for n, d := range v.found {
+		r := &v.refs[n]
+		*r = j.m.refer(v.Preds[n].Task)
+		if d == (id.Digest{}) {
 			continue
 		}
-		if err := j.admit(i, p); err != nil {
-			return err
+		r.meant = j.m.tasks.whole(r.task, d)
+		if p := j.token(d, r.meant); p.Node != nil && p.Workflow != v.Workflow {
+			if err := j.admit(i, p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// token returns the entry of a digest among those judged so far, or else the token of a
+// place, which may be 0 for none.
+func (j *judge) token(d id.Digest, place uint32) token {
+	for o := range j.out {
+		if v := &j.out[o]; v.state == judged && v.Digest == d {
+			return v.token()
+		}
+	}
+	if place == 0 {
+		return token{}
+	}
+	return j.m.token(place)
+}
+
 // admit asks the policy for one edge that leaves the workflow.
-func (j *judge) admit(i int, pred *record) error {
-	if j.rules.Cross == nil || !j.rules.Cross(&pred.Node, &j.batch[i].Node) {
+func (j *judge) admit(i int, pred token) error {
+	if j.rules.Cross == nil || !j.rules.Cross(pred.Node, &j.batch[i].Node) {
 		return j.refuse(i, CrossWorkflow)
 	}
 	j.out[i].cross = true
 	return nil
 }
 
-// find returns the token of a task id with a digest, nil if it is not known any more.
-func (j *judge) find(task id.UUID, digest id.Digest) *record {
-	if digest == (id.Digest{}) {
-		return nil
-	}
-	for o := range j.out {
-		if j.out[o].state == judged && j.out[o].Digest == digest {
-			return &j.out[o]
-		}
-	}
-	if r := j.view.byDigest(task, digest.Short()); r != nil && r.Digest == digest {
-		return r
-	}
-	return nil
-}
-
-// acyclic walks the ancestors of entry i if it could come after itself: something known
-// names it, or it is known itself and its edges changed.
-func (j *judge) acyclic(i int) error {
-	r := &j.out[i]
-	known := j.view.byKey(r.Key)
-	if known != nil && known.complete() || known == nil && !j.view.names(r.Key.Task) {
-		return nil
-	}
-	seen := map[id.Digest]struct{}{}
-	queue := []*record{r}
-	for len(queue) > 0 {
-		at := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		if j.edged += len(at.found); j.edged > edgesPerWalk*j.rules.MaxWalk {
-			return j.refuse(i, WalkLimit)
-		}
-		for n, d := range at.found {
-			p := j.find(at.Preds[n].Task, d)
-			if d == (id.Digest{}) {
-				if p = j.since(at, at.Preds[n]); p != nil {
-					d = p.Digest
-				}
-			}
-			if _, again := seen[d]; again || d == (id.Digest{}) {
-				continue
-			}
-			seen[d] = struct{}{}
-			if j.walked++; j.walked > j.rules.MaxWalk {
-				return j.refuse(i, WalkLimit)
-			}
-			if p == nil {
-				continue // dropped with its whole workflow
-			}
-			if p.Key == r.Key || p.unresolved(&r.Node) {
-				return j.refuse(i, Cycle)
-			}
-			queue = append(queue, p)
-		}
-	}
-	return nil
-}
-
-// since returns the one token that an edge which led nowhere could mean by now.
-func (j *judge) since(from *record, e Edge) *record {
-	found, second := j.view.candidates(&from.Node, e)
-	several := second != nil
-	for o := range j.out {
-		if e.Means(&from.Node, &j.out[o].Node) {
-			several = several || found != nil && found.Digest != j.out[o].Digest
-			found = &j.out[o]
-		}
-	}
-	if several {
-		return nil
-	}
-	return found
-}
-
-// judgements turns the outcome of the walk into what callers see.
-func (j *judge) judgements() []Judgement {
-	js := make([]Judgement, len(j.out))
+// say turns the outcome into what callers see.
+func (j *judge) say() {
 	for i := range j.out {
-		r := &j.out[i]
-		js[i] = Judgement{Lowest: r.lowest, Partial: r.partial, Preds: r.found, Cross: r.cross}
-		if r.complete() {
+		v := &j.out[i]
+		j.says[i] = Judgement{Lowest: v.lowest, Partial: v.partial, Preds: v.found, Cross: v.cross}
+		if v.complete() {
 			continue
 		}
-		js[i].Missing = make([]id.UUID, 0, len(r.found))
-		for n, d := range r.found {
+		missing := make([]id.UUID, 0, len(v.found))
+		for n, d := range v.found {
 			if d == (id.Digest{}) {
-				js[i].Missing = append(js[i].Missing, r.Preds[n].Task)
+				missing = append(missing, v.Preds[n].Task)
 			}
 		}
+		j.says[i].Missing = missing
 	}
-	return js
 }

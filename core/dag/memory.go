@@ -4,14 +4,10 @@
 package dag
 
 import (
-	"container/list"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
-
-	"github.com/go-ect/ect/core/id"
 )
 
 // What a [Memory] store holds unless its configuration says otherwise.
@@ -32,6 +28,9 @@ const (
 // may be done already.
 const ownReserve = 8
 
+// maxMaxBytes keeps places, each of which is paid for in bytes, within 32 bits.
+const maxMaxBytes int64 = 1 << 38
+
 // MemoryConfig sets the bounds of a [Memory] store. Zero means the default; negative
 // is a construction error.
 type MemoryConfig struct {
@@ -40,7 +39,8 @@ type MemoryConfig struct {
 	// MaxPerDomain is the largest number of signed tasks of one trust domain, this
 	// process's own aside; half of MaxTasks unless set.
 	MaxPerDomain int
-	// MaxBytes is about how much memory the tasks may take.
+	// MaxBytes is about how much memory the tasks may take, 256 GiB at most. What was
+	// taken once is used again, and not given back.
 	MaxBytes int
 	// Quiet is how long a workflow must have been quiet to be dropped.
 	Quiet time.Duration
@@ -55,16 +55,16 @@ type MemoryConfig struct {
 type Memory struct {
 	cfg MemoryConfig
 
+	// began is when the store was made, from which it counts time.
+	began time.Time
+
 	mu       sync.RWMutex
-	nodes    map[Key]*record
-	digests  map[edgeKey]*record
-	tasks    map[id.UUID]*twins
-	named    map[id.UUID]int // how many edges name a task, known or not
-	groups   map[id.UUID]*group
-	quiet    *list.List // of *group, quietest first
-	unsigned int
+	tasks    tasks
+	groups   groups
+	held     int // tokens
+	unsigned int // among them
 	bytes    int
-	domains  map[string]int // signed tasks, this process's own aside
+	domains  map[string]int // signed tokens, this process's own aside
 }
 
 // taskBytes and edgeBytes are about what a task and an edge of it take beside texts.
@@ -73,29 +73,13 @@ const (
 	edgeBytes = 112
 )
 
-// bytes is about what a record takes.
-func (r *record) bytes() int {
-	return taskBytes + edgeBytes*len(r.Preds) + len(r.Token) + len(r.Key.Issuer)
+// bytes is about what a token takes.
+func (n *Node) bytes() int {
+	return taskBytes + edgeBytes*len(n.Preds) + len(n.Token) + len(n.Key.Issuer)
 }
 
-// shares tells whether a record counts for the share of a trust domain.
-func (r *record) shares() bool { return r.Key.Signed && !r.own && r.Domain != "" }
-
-type edgeKey struct {
-	task   id.UUID
-	digest id.Short
-}
-
-// twins are the tokens of one task id, by level class.
-type twins struct{ signed, unsigned []*record }
-
-// group is what is dropped together: a workflow, or one token that has none.
-type group struct {
-	workflow id.Workflow
-	records  []*record
-	last     time.Time
-	place    *list.Element
-}
+// shares tells whether a token counts for the share of a trust domain.
+func (n *Node) shares(own bool) bool { return n.Key.Signed && !own && n.Domain != "" }
 
 // NewMemory returns an empty store.
 func NewMemory(cfg MemoryConfig) (*Memory, error) {
@@ -108,6 +92,8 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxPerDomain is negative")
 	case cfg.MaxBytes < 0:
 		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxBytes is negative")
+	case int64(cfg.MaxBytes) > maxMaxBytes:
+		return nil, fmt.Errorf("ect: dag.MemoryConfig.MaxBytes is more than 256 GiB")
 	case cfg.Quiet < 0:
 		return nil, fmt.Errorf("ect: dag.MemoryConfig.Quiet is negative")
 	}
@@ -130,9 +116,8 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 		cfg.Now = time.Now
 	}
 	return &Memory{
-		cfg: cfg, quiet: list.New(),
-		nodes: map[Key]*record{}, digests: map[edgeKey]*record{}, tasks: map[id.UUID]*twins{},
-		domains: map[string]int{}, named: map[id.UUID]int{}, groups: map[id.UUID]*group{},
+		cfg: cfg, began: cfg.Now(),
+		tasks: newTasks(), groups: newGroups(), domains: map[string]int{},
 	}, nil
 }
 
@@ -140,34 +125,39 @@ func NewMemory(cfg MemoryConfig) (*Memory, error) {
 func (m *Memory) Len() (tasks, unsigned int) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.nodes), m.unsigned
+	return m.held, m.unsigned
 }
 
 // Check implements [Store].
-func (m *Memory) Check(ctx context.Context, batch []Entry, rules Rules) ([]Judgement, error) {
+func (m *Memory) Check(ctx context.Context, p *Proposal) ([]Judgement, error) {
+	p.Basis = nil
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	j, err := judgeBatch((*memoryView)(m), batch, rules)
+	j, err := m.judge(p)
 	if err != nil {
 		return nil, err
 	}
-	return j.judgements(), nil
+	p.Basis = j
+	return j.says, nil
 }
 
 // Admit implements [Store].
-func (m *Memory) Admit(ctx context.Context, batch []Entry, rules Rules) ([]Judgement, error) {
+func (m *Memory) Admit(ctx context.Context, p *Proposal) ([]Judgement, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	now := m.cfg.Now()
+	now := m.cfg.Now().Sub(m.began)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	j, err := judgeBatch((*memoryView)(m), batch, rules)
-	if err != nil {
-		return nil, err
+	j, checked := p.Basis.(*judge)
+	if !checked || !j.of(m, p) || !j.stands() {
+		var err error
+		if j, err = m.judge(p); err != nil {
+			return nil, err
+		}
 	}
 	m.wake(j, now)
 	if err := m.makeRoom(j.out, now); err != nil {
@@ -176,25 +166,36 @@ func (m *Memory) Admit(ctx context.Context, batch []Entry, rules Rules) ([]Judge
 	for i := range j.out {
 		m.put(&j.out[i], now)
 	}
-	return j.judgements(), nil
+	return j.says, nil
 }
 
 // wake marks the workflows that a batch belongs to or comes after as active, so that
 // making room for it does not drop what it was judged by.
-func (m *Memory) wake(j *judge, now time.Time) {
+func (m *Memory) wake(j *judge, now time.Duration) {
 	for i := range j.out {
-		r := &j.out[i]
-		if known := m.nodes[r.Key]; known != nil {
-			m.touch(known.group, now)
+		v := &j.out[i]
+		v.into = 0
+		if v.self.meant != 0 {
+			v.into = m.tasks.records.at(v.self.meant).group
 		}
-		if g := m.groups[r.Workflow.ID]; r.Workflow.Present && g != nil {
-			m.touch(g, now)
-		}
-		for n, d := range r.found {
-			p := m.digests[edgeKey{r.Preds[n].Task, d.Short()}]
-			if p != nil && p.Digest == d && p.Workflow.Present {
-				m.touch(p.group, now) // a token without a workflow goes by its age
+		for n := range v.refs {
+			if v.refs[n].meant == 0 {
+				continue
 			}
+			p := m.tasks.records.at(v.refs[n].meant)
+			if !p.Workflow.Present {
+				continue // a token without a workflow goes by its age
+			}
+			m.groups.touch(p.group, now)
+			if p.Workflow == v.Workflow {
+				v.into = p.group
+			}
+		}
+		if v.into == 0 {
+			v.into = m.groups.of(v.Workflow)
+		}
+		if v.into != 0 {
+			m.groups.touch(v.into, now)
 		}
 	}
 }
@@ -202,191 +203,138 @@ func (m *Memory) wake(j *judge, now time.Time) {
 // demand is what the new records of a batch need.
 type demand struct {
 	tasks, unsigned, bytes int
-	domains                map[string]int
+	shares                 []share
 	own                    bool
 }
 
-func (m *Memory) demand(out []record) demand {
-	d := demand{own: true}
+// share is what a trust domain needs.
+type share struct {
+	domain string
+	tasks  int
+}
+
+// demand appends shares to those given.
+func (m *Memory) demand(out []verdict, shares []share) demand {
+	d := demand{own: true, shares: shares}
 	for i := range out {
-		r := &out[i]
-		if m.nodes[r.Key] != nil {
+		v := &out[i]
+		if v.self.meant != 0 {
 			continue
 		}
 		d.tasks++
-		d.bytes += r.bytes()
-		d.own = d.own && r.own
-		if !r.Key.Signed {
+		d.bytes += v.bytes()
+		d.own = d.own && v.Own
+		if !v.Key.Signed {
 			d.unsigned++
 		}
-		if r.shares() {
-			if d.domains == nil {
-				d.domains = make(map[string]int, 1)
-			}
-			d.domains[r.Domain]++
+		if v.shares(v.Own) {
+			d.share(v.Domain)
 		}
 	}
 	return d
 }
 
+func (d *demand) share(domain string) {
+	for n := range d.shares {
+		if d.shares[n].domain == domain {
+			d.shares[n].tasks++
+			return
+		}
+	}
+	d.shares = append(d.shares, share{domain, 1})
+}
+
 // full tells whether a demand goes past a bound. This process's own tokens have a
 // reserve.
-func (m *Memory) full(d demand) bool {
+func (m *Memory) full(d *demand) bool {
 	limit := func(n int) int {
 		if d.own {
 			return n + max(n/ownReserve, 1)
 		}
 		return n
 	}
-	for domain, n := range d.domains {
-		if m.domains[domain]+n > m.cfg.MaxPerDomain {
+	for _, s := range d.shares {
+		if m.domains[s.domain]+s.tasks > m.cfg.MaxPerDomain {
 			return true
 		}
 	}
-	return d.tasks > 0 && (len(m.nodes)+d.tasks > limit(m.cfg.MaxTasks) || m.bytes+d.bytes > limit(m.cfg.MaxBytes)) ||
+	return d.tasks > 0 && (m.held+d.tasks > limit(m.cfg.MaxTasks) || m.bytes+d.bytes > limit(m.cfg.MaxBytes)) ||
 		d.unsigned > 0 && m.unsigned+d.unsigned > limit(m.cfg.MaxUnsigned)
 }
 
-// makeRoom drops quiet workflows until the new ones of the records fit.
-func (m *Memory) makeRoom(out []record, now time.Time) error {
-	need := m.demand(out)
+// makeRoom drops quiet workflows until the new ones of a batch fit.
+func (m *Memory) makeRoom(out []verdict, now time.Duration) error {
+	var few [2]share
+	need := m.demand(out, few[:0])
 	// Two a time keep the store tidy at no cost; more only when it is full.
-	for n := 0; n < 2 || m.full(need); n++ {
-		oldest := m.quiet.Front()
-		if oldest == nil {
-			break
-		}
-		g, ok := oldest.Value.(*group)
-		if !ok || now.Sub(g.last) <= m.cfg.Quiet {
+	for n := 0; n < 2 || m.full(&need); n++ {
+		g := m.groups.quietest()
+		if g == 0 || now-m.groups.group(g).last <= m.cfg.Quiet {
 			break
 		}
 		m.drop(g)
 	}
-	if m.full(need) {
+	if m.full(&need) {
 		return ErrFull
 	}
 	return nil
 }
 
-// put keeps a record, or what is newly known of one that is kept already.
-func (m *Memory) put(r *record, now time.Time) {
-	if known := m.nodes[r.Key]; known != nil {
-		known.lowest, known.partial, known.found = r.lowest, r.partial, r.found
+// put keeps a token, or what is newly known of one that is kept already.
+func (m *Memory) put(v *verdict, now time.Duration) {
+	at := m.open(&v.self, v.Key.Task)
+	if known := m.tasks.byKey(at, &v.Key); known != 0 {
+		if r := m.tasks.records.at(known); !r.equal(&v.outcome) {
+			r.learn(&v.outcome)
+		}
 		return
 	}
-	kept := new(record)
-	*kept = *r
-	m.nodes[kept.Key] = kept
-	m.digests[edgeKey{kept.Key.Task, kept.Digest.Short()}] = kept
-	t := m.tasks[kept.Key.Task]
-	if t == nil {
-		t = &twins{}
-		m.tasks[kept.Key.Task] = t
+	place := m.tasks.records.take()
+	r := m.tasks.records.at(place)
+	r.fill(&v.Node, &v.outcome, v.Own)
+	m.tasks.add(at, place)
+	for n := range r.Preds {
+		m.tasks.name(m.open(&v.refs[n], r.Preds[n].Task))
 	}
-	class := t.class(kept.Key.Signed)
-	kept.twin = len(*class)
-	*class = append(*class, kept)
-	if !kept.Key.Signed {
-		m.unsigned++
+	m.count(r, 1)
+	r.group = v.into
+	if r.group == 0 {
+		r.group = m.groups.of(r.Workflow) // new with this batch
 	}
-	if kept.shares() {
-		m.domains[kept.Domain]++
+	if r.group == 0 {
+		r.group = m.groups.open(r.Workflow, now)
 	}
-	m.bytes += kept.bytes()
-	for _, e := range kept.Preds {
-		m.named[e.Task]++
-	}
-	m.join(kept, now)
+	g := m.groups.group(r.group)
+	r.older, g.newest = g.newest, place
 }
 
-func (t *twins) class(signed bool) *[]*record {
-	if signed {
-		return &t.signed
+// count adds a token to what is held, or takes it off.
+func (m *Memory) count(r *record, by int) {
+	m.held += by
+	m.bytes += by * r.bytes()
+	if !r.Key.Signed {
+		m.unsigned += by
 	}
-	return &t.unsigned
-}
-
-// join puts a record into the group it will be dropped with.
-func (m *Memory) join(r *record, now time.Time) {
-	var g *group
-	if r.Workflow.Present {
-		g = m.groups[r.Workflow.ID]
-	}
-	if g == nil {
-		g = &group{workflow: r.Workflow}
-		g.place = m.quiet.PushBack(g)
-		if r.Workflow.Present {
-			m.groups[r.Workflow.ID] = g
+	if r.shares(r.own) {
+		if m.domains[r.Domain] += by; m.domains[r.Domain] == 0 {
+			delete(m.domains, r.Domain)
 		}
 	}
-	r.group = g
-	g.records = append(g.records, r)
-	m.touch(g, now)
-}
-
-func (m *Memory) touch(g *group, now time.Time) {
-	g.last = now
-	m.quiet.MoveToBack(g.place)
 }
 
 // drop forgets a group.
-func (m *Memory) drop(g *group) {
-	m.quiet.Remove(g.place)
-	if g.workflow.Present {
-		delete(m.groups, g.workflow.ID)
-	}
-	for _, r := range g.records {
-		delete(m.nodes, r.Key)
-		if k := (edgeKey{r.Key.Task, r.Digest.Short()}); m.digests[k] == r {
-			delete(m.digests, k)
+func (m *Memory) drop(g uint32) {
+	place := m.groups.group(g).newest
+	m.groups.dissolve(g)
+	for place != 0 {
+		r := m.tasks.records.at(place)
+		m.count(r, -1)
+		m.tasks.remove(m.tasks.table.lookup(r.Key.Task), place)
+		for n := range r.Preds {
+			m.tasks.unname(m.tasks.table.lookup(r.Preds[n].Task))
 		}
-		t := m.tasks[r.Key.Task]
-		class := t.class(r.Key.Signed)
-		last := len(*class) - 1
-		(*class)[r.twin] = (*class)[last]
-		(*class)[r.twin].twin = r.twin
-		*class = slices.Delete(*class, last, last+1)
-		if len(t.signed)+len(t.unsigned) == 0 {
-			delete(m.tasks, r.Key.Task)
-		}
-		if !r.Key.Signed {
-			m.unsigned--
-		}
-		if r.shares() {
-			if m.domains[r.Domain]--; m.domains[r.Domain] == 0 {
-				delete(m.domains, r.Domain)
-			}
-		}
-		m.bytes -= r.bytes()
-		for _, e := range r.Preds {
-			if m.named[e.Task]--; m.named[e.Task] == 0 {
-				delete(m.named, e.Task)
-			}
-		}
+		m.tasks.records.give(place)
+		place = r.older
+		r.clear()
 	}
 }
-
-// memoryView reads a store whose lock is held.
-type memoryView Memory
-
-func (m *memoryView) byKey(k Key) *record { return m.nodes[k] }
-
-func (m *memoryView) byDigest(task id.UUID, d id.Short) *record { return m.digests[edgeKey{task, d}] }
-
-func (m *memoryView) candidates(from *Node, e Edge) (first, second *record) {
-	if e.Bound {
-		return m.byDigest(e.Task, e.Digest), nil
-	}
-	t := m.tasks[e.Task]
-	if t == nil {
-		return nil, nil
-	}
-	two := [2]*record{}
-	n := copy(two[:], t.signed)
-	if !from.Key.Signed {
-		copy(two[n:], t.unsigned)
-	}
-	return two[0], two[1]
-}
-
-func (m *memoryView) names(task id.UUID) bool { return m.named[task] > 0 }

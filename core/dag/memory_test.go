@@ -44,10 +44,10 @@ func TestCancelled(t *testing.T) {
 	m := newMemory(t, dag.MemoryConfig{})
 	ctx, cancel := stdcontext.WithCancel(t.Context())
 	cancel()
-	if _, err := m.Check(ctx, batch(tok(1)), rules()); !errors.Is(err, stdcontext.Canceled) {
+	if _, err := m.Check(ctx, propose(batch(tok(1)), rules())); !errors.Is(err, stdcontext.Canceled) {
 		t.Errorf("Check: %v", err)
 	}
-	if _, err := m.Admit(ctx, batch(tok(1)), rules()); !errors.Is(err, stdcontext.Canceled) {
+	if _, err := m.Admit(ctx, propose(batch(tok(1)), rules())); !errors.Is(err, stdcontext.Canceled) {
 		t.Errorf("Admit: %v", err)
 	}
 	wantLen(t, m, 0, 0)
@@ -82,22 +82,28 @@ func TestAdmitJudgesAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMemory(t, dag.MemoryConfig{})
 			admit(t, m, rules(), tt.known...)
-			if _, err := m.Check(t.Context(), tt.batch, rules()); err != nil {
+			p := propose(tt.batch, rules())
+			if _, err := m.Check(t.Context(), p); err != nil {
 				t.Fatalf("Check: %v", err)
 			}
 			admit(t, m, rules(), tt.between...)
-			_, err := m.Admit(t.Context(), tt.batch, rules())
+			_, err := m.Admit(t.Context(), p)
 			wantReason(t, err, tt.want)
 			wantHas(t, m, tt.want == dag.Equivocation, tt.batch...)
 		})
 	}
 	t.Run("the predecessor came", func(t *testing.T) {
 		m := newMemory(t, dag.MemoryConfig{})
-		if j, err := m.Check(t.Context(), batch(as(child, allowed)), rules()); err != nil || !j[0].Partial {
+		waits := propose(batch(as(child, allowed)), rules())
+		if j, err := m.Check(t.Context(), waits); err != nil || !j[0].Partial {
 			t.Fatalf("Check = %+v, %v", j, err)
 		}
 		admit(t, m, rules(), p)
-		if d := diff(l2(p), admit(t, m, rules(), as(child, allowed))[0]); d != "" {
+		j, err := m.Admit(t.Context(), waits)
+		if err != nil {
+			t.Fatalf("Admit: %v", err)
+		}
+		if d := diff(l2(p), j[0]); d != "" {
 			t.Errorf("the judgement (-want +got):\n%s", d)
 		}
 	})
@@ -105,12 +111,13 @@ func TestAdmitJudgesAgain(t *testing.T) {
 		c := newClock()
 		m := newMemory(t, dag.MemoryConfig{Quiet: time.Minute, Now: c.Now})
 		admit(t, m, rules(), p)
-		if _, err := m.Check(t.Context(), batch(child), rules()); err != nil {
+		waits := propose(batch(child), rules())
+		if _, err := m.Check(t.Context(), waits); err != nil {
 			t.Fatalf("Check: %v", err)
 		}
 		c.add(2 * time.Minute)
 		admit(t, m, rules(), tok(9, in(flow(2))))
-		_, err := m.Admit(t.Context(), batch(child), rules())
+		_, err := m.Admit(t.Context(), waits)
 		wantReason(t, err, dag.Missing)
 	})
 }
@@ -129,7 +136,7 @@ func TestAllOrNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMemory(t, dag.MemoryConfig{})
-			_, err := m.Admit(t.Context(), append(slices.Clip(good), tt.bad), rules())
+			_, err := m.Admit(t.Context(), propose(append(slices.Clip(good), tt.bad), rules()))
 			wantReason(t, err, tt.want)
 			wantLen(t, m, 0, 0)
 			if n := m.Named(); n != 0 {
@@ -152,10 +159,10 @@ func TestAllOrNothing(t *testing.T) {
 
 func wantFull(t *testing.T, m *dag.Memory, e ...dag.Entry) {
 	t.Helper()
-	if _, err := m.Check(t.Context(), e, rules()); err != nil {
+	if _, err := m.Check(t.Context(), propose(e, rules())); err != nil {
 		t.Errorf("Check of what does not fit: %v, want none: it keeps nothing", err)
 	}
-	if _, err := m.Admit(t.Context(), e, rules()); !errors.Is(err, dag.ErrFull) {
+	if _, err := m.Admit(t.Context(), propose(e, rules())); !errors.Is(err, dag.ErrFull) {
 		t.Fatalf("Admit(%d tokens) = %v, want ErrFull", len(e), err)
 	}
 }
@@ -188,7 +195,7 @@ func TestDropsWholeQuietWorkflows(t *testing.T) {
 		t.Errorf("%d task ids are named, want 1", n)
 	}
 
-	_, err := m.Check(t.Context(), batch(tok(5, after(name(1)))), rules())
+	_, err := m.Check(t.Context(), propose(batch(tok(5, after(name(1)))), rules()))
 	wantReason(t, err, dag.Missing) // forgotten
 	c.add(2 * time.Minute)
 	admit(t, m, rules(), tok(31, in(flow(4))))
@@ -233,7 +240,7 @@ func TestQuietWorkflowThatGoesOn(t *testing.T) {
 			t.Errorf("the judgement (-want +got):\n%s", d)
 		}
 		wantHas(t, m, true, known...)
-		if _, err := m.Admit(t.Context(), batch(tok(5, after(to(known[2])))), rules()); err != nil {
+		if _, err := m.Admit(t.Context(), propose(batch(tok(5, after(to(known[2])))), rules())); err != nil {
 			t.Errorf("another token after the same predecessor: %v", err)
 		}
 	})
@@ -257,7 +264,7 @@ func TestQuietWorkflowThatGoesOn(t *testing.T) {
 	})
 	t.Run("no room but its own", func(t *testing.T) {
 		m := setup(t, 3)
-		if _, err := m.Admit(t.Context(), batch(tok(4, after(to(known[2])))), rules()); !errors.Is(err, dag.ErrFull) {
+		if _, err := m.Admit(t.Context(), propose(batch(tok(4, after(to(known[2])))), rules())); !errors.Is(err, dag.ErrFull) {
 			t.Errorf("Admit = %v, want ErrFull", err)
 		}
 		wantHas(t, m, true, known...)
@@ -267,7 +274,7 @@ func TestQuietWorkflowThatGoesOn(t *testing.T) {
 		m := newMemory(t, dag.MemoryConfig{MaxTasks: 4, Quiet: time.Minute, Now: c.Now})
 		admit(t, m, rules(), known...)
 		c.add(2 * time.Minute)
-		_, err := m.Admit(t.Context(), append(known[:3:3], tok(11, in(flow(2))), tok(12, in(flow(2)))), rules())
+		_, err := m.Admit(t.Context(), propose(append(known[:3:3], tok(11, in(flow(2))), tok(12, in(flow(2)))), rules()))
 		if n, _ := m.Len(); n > 4 {
 			t.Errorf("the store holds %d tokens of at most 4 after %v", n, err)
 		}
@@ -283,6 +290,32 @@ func TestQuietWorkflowThatGoesOn(t *testing.T) {
 		admit(t, m, rules(), tok(2, alone))
 		wantHas(t, m, true, p)
 	})
+}
+
+// TestWhatComesAfterKeepsActive: a workflow is active when a token that comes after it is
+// let in, whatever workflow that is of, and whether it is new or known.
+func TestWhatComesAfterKeepsActive(t *testing.T) {
+	known := batch(tok(1), tok(2, after(name(1))))
+	for kind, child := range map[string]func(n uint64) dag.Entry{
+		"new":   func(n uint64) dag.Entry { return tok(n+100, in(flow(2)), after(to(known[1]))) },
+		"known": func(uint64) dag.Entry { return tok(3, in(flow(2)), after(to(known[1]))) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			c := newClock()
+			m := newMemory(t, dag.MemoryConfig{Quiet: time.Minute, Now: c.Now})
+			admit(t, m, rules(), known...)
+			for n := range uint64(5) {
+				c.add(40 * time.Second)
+				admit(t, m, cross(), child(n))
+				c.add(time.Second)
+				admit(t, m, cross(), tok(n+10, in(flow(n+10))))
+				wantHas(t, m, true, known...)
+			}
+			c.add(61 * time.Second)
+			admit(t, m, rules(), tok(20, in(flow(20))))
+			wantHas(t, m, false, known...)
+		})
+	}
 }
 
 func TestTokensWithoutWorkflowGoByAge(t *testing.T) {
@@ -330,7 +363,7 @@ func TestUnsignedCannotStarveSigned(t *testing.T) {
 	m := newMemory(t, dag.MemoryConfig{MaxTasks: 100, MaxUnsigned: 10})
 	refused := 0
 	for n := range uint64(1000) {
-		if _, err := m.Admit(t.Context(), batch(tok(n+1, unsigned, alone)), rules()); errors.Is(err, dag.ErrFull) {
+		if _, err := m.Admit(t.Context(), propose(batch(tok(n+1, unsigned, alone)), rules())); errors.Is(err, dag.ErrFull) {
 			refused++
 		}
 	}
@@ -457,7 +490,7 @@ func wantLive(t *testing.T, m *dag.Memory, live map[id.Digest]dag.Entry) {
 		if e.Key.Signed {
 			signed++
 		}
-		if _, err := m.Check(t.Context(), batch(tok(3, after(to(e)))), cross()); err != nil {
+		if _, err := m.Check(t.Context(), propose(batch(tok(3, after(to(e)))), cross())); err != nil {
 			t.Fatalf("a token bound to %v: %v", e.Key, err)
 		}
 	}
@@ -466,14 +499,14 @@ func wantLive(t *testing.T, m *dag.Memory, live map[id.Digest]dag.Entry) {
 		from dag.Entry
 	}{{signed, tok(3, after(name(1)))}, {len(live), tok(3, after(name(1)), unsigned)}} {
 		want := [...]dag.Reason{dag.Missing, 0, dag.Ambiguous}[min(tt.n, 2)]
-		_, err := m.Check(t.Context(), batch(tt.from), cross())
+		_, err := m.Check(t.Context(), propose(batch(tt.from), cross()))
 		wantReason(t, err, want)
 	}
 	want := dag.Differs
 	if signed == 0 { // unsigned ones are not held against a signed one
 		want = dag.Missing
 	}
-	_, err := m.Check(t.Context(), batch(tok(3, after(elsewhere(1)))), cross())
+	_, err := m.Check(t.Context(), propose(batch(tok(3, after(elsewhere(1)))), cross()))
 	wantReason(t, err, want)
 }
 
@@ -491,13 +524,13 @@ func TestWaitingEmptyAfterDrops(t *testing.T) {
 		}
 		e := tok(n, in(flow(n/7)), after(edges...), allowed)
 		for range 1 + r.IntN(2) {
-			_, err := m.Admit(t.Context(), batch(e), cross())
+			_, err := m.Admit(t.Context(), propose(batch(e), cross()))
 			if err != nil {
 				wantReason(t, err, dag.Cycle)
 			}
 		}
 		if r.IntN(10) == 0 {
-			_, err := m.Admit(t.Context(), batch(as(e, func(e *dag.Entry) { e.Required = true })), cross())
+			_, err := m.Admit(t.Context(), propose(batch(as(e, func(e *dag.Entry) { e.Required = true })), cross()))
 			if _, ok := errors.AsType[*dag.Refusal](err); err != nil && !ok {
 				t.Fatalf("Admit: %v", err)
 			}

@@ -361,6 +361,8 @@ type modelPair struct {
 	clock *clock
 	r     *rand.Rand
 	pool  []dag.Entry
+	// waiting are proposals that were checked, for what comes in between.
+	waiting []*dag.Proposal
 	// tasks is from how many task ids to draw, flows from how many workflows.
 	tasks, flows int
 	counts       map[string]int
@@ -402,10 +404,8 @@ func (p *modelPair) token() dag.Entry {
 	return e
 }
 
-func (p *modelPair) step(t *testing.T) error {
-	if p.r.IntN(4) == 0 {
-		p.clock.add(time.Duration(p.r.IntN(40)) * time.Second)
-	}
+// propose makes a proposal of tokens of the pool, or new ones.
+func (p *modelPair) propose() *dag.Proposal {
 	var batch []dag.Entry
 	for range 1 + p.r.IntN(8)/5 + p.r.IntN(8)/7*p.r.IntN(4) {
 		e := p.token()
@@ -428,13 +428,42 @@ func (p *modelPair) step(t *testing.T) error {
 	if p.r.IntN(10) == 0 {
 		rules.MinLevel = 2
 	}
+	return propose(batch, rules)
+}
+
+func (p *modelPair) check(t *testing.T, q *dag.Proposal) error {
+	run := p.model.judge(q.Batch, q.Rules)
+	got, err := p.store.Check(t.Context(), q)
+	return p.compare("Check", run, got, err)
+}
+
+// step checks a proposal that may wait, or admits one that has waited, or one that was
+// checked just now, or not at all.
+func (p *modelPair) step(t *testing.T) error {
+	if p.r.IntN(4) == 0 {
+		p.clock.add(time.Duration(p.r.IntN(40)) * time.Second)
+	}
+	q := p.propose()
+	switch waits := len(p.waiting); {
+	case p.r.IntN(3) == 0:
+		p.waiting = append(p.waiting, q)
+		return p.check(t, q)
+	case waits > 0 && p.r.IntN(2) == 0:
+		n := max(0, waits-1-p.r.IntN(10))
+		q = p.waiting[n]
+		p.waiting = slices.Delete(p.waiting, n, n+1)
+		if q.Basis != nil {
+			p.counts["waited"]++
+		}
+	case p.r.IntN(2) == 0:
+		if err := p.check(t, q); err != nil {
+			return err
+		}
+	}
+	batch, rules := q.Batch, q.Rules
 	now := p.clock.unix.Load()
 	run := p.model.judge(batch, rules)
-	if p.r.IntN(4) == 0 {
-		got, err := p.store.Check(t.Context(), batch, rules)
-		return p.compare("Check", run, got, err)
-	}
-	got, err := p.store.Admit(t.Context(), batch, rules)
+	got, err := p.store.Admit(t.Context(), q)
 	if errors.Is(err, dag.ErrFull) {
 		p.counts["full"]++
 		run.active(now)

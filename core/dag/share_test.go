@@ -5,6 +5,7 @@ package dag_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,15 @@ func TestNewMemoryShares(t *testing.T) {
 		}
 	}
 	newMemory(t, dag.MemoryConfig{MaxPerDomain: 1, MaxBytes: 1})
+	if math.MaxInt == math.MaxInt32 {
+		return
+	}
+	const most = int64(1 << 38)
+	newMemory(t, dag.MemoryConfig{MaxBytes: int(most - 1)})
+	newMemory(t, dag.MemoryConfig{MaxBytes: int(most)})
+	if m, err := dag.NewMemory(dag.MemoryConfig{MaxBytes: int(most + 1)}); err == nil || m != nil || !strings.Contains(err.Error(), "dag.MemoryConfig.MaxBytes") {
+		t.Errorf("NewMemory with too many bytes = %v, %v, want an error that names MaxBytes", m, err)
+	}
 }
 
 // dropAll lets time pass until nothing is kept.
