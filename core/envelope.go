@@ -48,14 +48,14 @@ type header struct {
 }
 
 // split takes field values apart into tokens and appends them: one a value, or several with
-// commas, empty elements ignored (profile 9.1, RFC 9110, 5.6.1). A limit passed is tooLarge.
-func split(texts, values []string, limits Limits, tooLarge Code) ([]string, *Error) {
+// commas, empty elements ignored (profile 9.1, RFC 9110, 5.6.1).
+func split(texts, values []string, limits Limits) ([]string, *Error) {
 	total := 0
 	for _, v := range values {
 		total += len(v)
 	}
 	if total > limits.TotalBytes {
-		return texts, refuse(tooLarge, "more bytes than a message may carry")
+		return texts, refuse(CodeTooLarge, "more bytes than a message may carry")
 	}
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {
@@ -64,7 +64,7 @@ func split(texts, values []string, limits Limits, tooLarge Code) ([]string, *Err
 				continue
 			}
 			if len(texts) == limits.Tokens {
-				return texts, refuse(tooLarge, "more tokens than a message may carry")
+				return texts, refuse(CodeTooLarge, "more tokens than a message may carry")
 			}
 			if len(part) < len(v) {
 				part = strings.Clone(part) // not to keep the whole field for it

@@ -28,7 +28,7 @@ func Split(values []string, l Limits) ([]string, Code) {
 	if err != nil {
 		return nil, CodeUnavailable
 	}
-	texts, bad := split(nil, values, l, CodeTooLarge)
+	texts, bad := split(nil, values, l)
 	if bad != nil {
 		return nil, bad.Code
 	}

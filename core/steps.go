@@ -38,9 +38,9 @@ type message struct {
 }
 
 // split finds the tokens of the message, and holds them against the limits.
-func (m *message) split(values []string, tooLarge Code) (bad *Error) {
+func (m *message) split(values []string) (bad *Error) {
 	limits := m.v.policy.Limits
-	if m.texts, bad = split(m.texts, values, limits, tooLarge); bad != nil {
+	if m.texts, bad = split(m.texts, values, limits); bad != nil {
 		return bad
 	}
 	if len(m.texts) == 0 {
@@ -48,7 +48,7 @@ func (m *message) split(values []string, tooLarge Code) (bad *Error) {
 	}
 	for _, text := range m.texts {
 		if len(text) > limits.TokenBytes {
-			return refuse(tooLarge, "a token is longer than allowed")
+			return refuse(CodeTooLarge, "a token is longer than allowed")
 		}
 	}
 	m.tokens = slices.Grow(m.tokens, len(m.texts))[:len(m.texts)]

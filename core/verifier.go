@@ -134,8 +134,6 @@ func (v *Verifier) Policy() Policy { return v.policy.Policy }
 type Presented struct {
 	// Values are the values of the Execution-Context field, as received.
 	Values []string
-	// InBody tells that they came in the body instead, one a value (profile 9.3).
-	InBody bool
 	// Evidence is what the transport knows of the sender.
 	Evidence Evidence
 	// MinLevel raises the policy's minimum level; a lower one changes nothing.
@@ -176,13 +174,9 @@ func (v *Verifier) Verify(ctx context.Context, p Presented) (*Received, error) {
 }
 
 func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) {
-	tooLarge := CodeTooLarge
-	if p.InBody {
-		tooLarge = CodeBodyTooLarge
-	}
 	m, _ := messages.Get().(*message)
 	m.v, m.p, m.now = v, p, v.cfg.now()
-	bad := m.split(p.Values, tooLarge)
+	bad := m.split(p.Values)
 	for n := 0; bad == nil && n < len(m.tokens); n++ {
 		bad = m.open(&m.tokens[n], m.texts[n])
 	}

@@ -157,7 +157,7 @@ func (x *exchange) verify(ctx context.Context) *core.Error {
 
 func (x *exchange) presented() core.Presented {
 	p := core.Presented{
-		Values: x.values, InBody: x.inBody, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
+		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
 	}
 	if x.m.binding == core.BodyRequire && !x.known.Present {
 		p.ReadContent = x.readBody
