@@ -66,8 +66,8 @@ func TestFlushFails(t *testing.T) {
 // its token in the header.
 func TestFlushUnsupported(t *testing.T) {
 	w := newWorld(t)
-	below := nowhere{http.Header{}}
-	w.inProcess(t, below, func(rw http.ResponseWriter, _ *http.Request) {
+	below := httptest.NewRecorder()
+	w.inProcess(t, struct{ http.ResponseWriter }{below}, func(rw http.ResponseWriter, _ *http.Request) {
 		io.WriteString(rw, "event")   //nolint:errcheck // kept back
 		rw.(http.Flusher).Flush()     //nolint:forcetypeassert // the point of the test
 		rw.Header().Set("X-Late", "") // too late for the header
@@ -75,8 +75,8 @@ func TestFlushUnsupported(t *testing.T) {
 			t.Errorf("Flush = %v, want %v", err, http.ErrNotSupported)
 		}
 	})
-	if len(below.h[httpect.FieldName]) != 1 || below.h["Trailer"] != nil {
-		t.Errorf("header = %v, want the token in it", below.h)
+	if r := below.Result(); len(r.Header[httpect.FieldName]) != 1 || r.Header["Trailer"] != nil {
+		t.Errorf("header = %v, want the token in it", r.Header)
 	}
 	if c := w.seen.next(t).Claims(); c.Ext.Outcome != core.OutcomeOK || c.OutHash != hashOf([]byte("event")) {
 		t.Errorf("outcome = %v, out_hash = %v", c.Ext.Outcome, c.OutHash)
@@ -119,8 +119,8 @@ func TestKeepsWhatIsBelow(t *testing.T) {
 // panics or changes the response.
 func TestAbsentBelow(t *testing.T) {
 	w := newWorld(t)
-	below := nowhere{http.Header{}}
-	w.inProcess(t, below, func(rw http.ResponseWriter, r *http.Request) {
+	below := httptest.NewRecorder()
+	w.inProcess(t, struct{ http.ResponseWriter }{below}, func(rw http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(rw)
 		rw.Header().Set("X-Kept", "1")
 		for name, ask := range map[string]func() error{
@@ -139,8 +139,8 @@ func TestAbsentBelow(t *testing.T) {
 		}
 		writes(10)(rw, r)
 	})
-	if len(below.h[httpect.FieldName]) != 1 || below.h.Get("X-Kept") != "1" {
-		t.Errorf("header = %v, want the token in it", below.h)
+	if h := below.Result().Header; len(h[httpect.FieldName]) != 1 || h.Get("X-Kept") != "1" {
+		t.Errorf("header = %v, want the token in it", h)
 	}
 	if c := w.seen.next(t).Claims(); c.Ext.Status != 200 || c.OutHash != hashOf([]byte("aaaaaaaaaa")) {
 		t.Errorf("status = %d, out_hash = %v", c.Ext.Status, c.OutHash)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -54,6 +55,38 @@ func TestWaitsForBoundBody(t *testing.T) {
 			r := s.send(t, "POST", "/", bytes.NewReader(body), w.headOver(t, []byte("recorded")))
 			if r.StatusCode != http.StatusForbidden {
 				t.Errorf("%s, another body: %v", name, r)
+			}
+		}
+	})
+}
+
+// TestAskedTooLate: a handler asks for its task when the response went by unhashed, in
+// whichever way: the record has no hash of it, least of all that of nothing.
+func TestAskedTooLate(t *testing.T) {
+	protos(t, func(t *testing.T, proto string) {
+		for name, write := range map[string]func(http.ResponseWriter){
+			"written": func(rw http.ResponseWriter) { rw.Write([]byte("content")) }, //nolint:errcheck // the client looks
+			"copied": func(rw http.ResponseWriter) {
+				io.Copy(rw, io.MultiReader(bytes.NewReader([]byte("content")))) //nolint:errcheck // the client looks
+			},
+			"copied after the header": func(rw http.ResponseWriter) {
+				rw.WriteHeader(http.StatusOK)
+				io.Copy(rw, io.MultiReader(bytes.NewReader([]byte("content")))) //nolint:errcheck // the client looks
+			},
+		} {
+			w := newWorld(t)
+			s := serve(t, proto, httpect.Middleware(w.service, httpect.WithMode(httpect.Optional))(http.HandlerFunc(
+				func(rw http.ResponseWriter, r *http.Request) {
+					write(rw)
+					if _, ok := core.TaskFromContext(r.Context()); !ok {
+						t.Error("there is no task")
+					}
+				})))
+			if r := s.send(t, "GET", "/", nil); string(r.body) != "content" {
+				t.Errorf("%s: %v", name, r)
+			}
+			if c := w.seen.next(t).Claims(); c.OutHash.Present {
+				t.Errorf("%s: out_hash = %v, want none", name, c.OutHash)
 			}
 		}
 	})

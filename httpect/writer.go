@@ -137,11 +137,13 @@ func (rw *response) ReadFrom(src io.Reader) (n int64, err error) {
 			return n, err
 		}
 	}
-	copied := rw.copy
+	var more int64
 	if rw.streaming && rw.hash == nil && !rw.hijacked {
-		copied = func(src io.Reader) (int64, error) { return io.Copy(rw.w, src) }
+		more, err = io.Copy(rw.w, src)
+		rw.written += more
+	} else {
+		more, err = rw.copy(src)
 	}
-	more, err := copied(src)
 	return n + more, err
 }
 
