@@ -67,11 +67,11 @@ func TestAskedTooLate(t *testing.T) {
 		for name, write := range map[string]func(http.ResponseWriter){
 			"written": func(rw http.ResponseWriter) { rw.Write([]byte("content")) }, //nolint:errcheck // the client looks
 			"copied": func(rw http.ResponseWriter) {
-				io.Copy(rw, io.MultiReader(bytes.NewReader([]byte("content")))) //nolint:errcheck // the client looks
+				io.Copy(rw, readOnly{bytes.NewReader([]byte("content"))}) //nolint:errcheck // the client looks
 			},
 			"copied after the header": func(rw http.ResponseWriter) {
 				rw.WriteHeader(http.StatusOK)
-				io.Copy(rw, io.MultiReader(bytes.NewReader([]byte("content")))) //nolint:errcheck // the client looks
+				io.Copy(rw, readOnly{bytes.NewReader([]byte("content"))}) //nolint:errcheck // the client looks
 			},
 		} {
 			w := newWorld(t)
