@@ -120,7 +120,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	if m.binding == core.BodyRequire && !x.known.Present {
 		x.declared = r.ContentLength
-		x.takeBody(r) //nolint:contextcheck // the request has it
+		x.takeBody(r)
 	}
 	if err := x.verify(ctx); err != nil {
 		m.writeProblem(w, r, err)
@@ -197,7 +197,7 @@ func (x *exchange) start(r *http.Request) *core.Error {
 		x.request.Header = maps.Clone(r.Header)
 		strip(x.request.Header)
 	}
-	x.bindBody(r) //nolint:contextcheck // the request has it
+	x.bindBody(r)
 	return nil
 }
 

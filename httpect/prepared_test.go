@@ -84,7 +84,7 @@ func TestOptionalBegins(t *testing.T) {
 func TestOptionalCalls(t *testing.T) {
 	p := newPair(t, http.HandlerFunc(empty))
 	front := serve(t, http1, httpect.Middleware(p.caller, httpect.WithMode(httpect.Optional))(
-		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if err := call(r.Context(), p.client, p.site.URL, strings.NewReader("on")); err != nil {
 				t.Errorf("the call = %v", err)
 			}
