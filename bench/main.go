@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"flag"
@@ -18,6 +19,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -166,23 +168,15 @@ func median(x []float64) float64 {
 }
 
 func write(w io.Writer, rows []row, s settings) error {
-	fmt.Fprintf(w, "%s, %d CPUs, medians of %d turns of about %v\n\n", runtime.Version(), runtime.NumCPU(), s.rounds, s.slice)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "what\tfloor\tours\tmeasured\ttarget\t")
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s, %d CPUs, medians of %d turns of about %v\n\n", runtime.Version(), runtime.NumCPU(), s.rounds, s.slice)
+	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	lines := []string{"what\tfloor\tours\tmeasured\ttarget\t\n"}
 	for i := range rows {
-		r := &rows[i]
-		measured, target := nanos(r.value()), "under "+r.target.String()
-		if r.ratioTarget > 0 {
-			measured, target = fmt.Sprintf("%.3f", r.ratio), fmt.Sprintf("at most %.2f", r.ratioTarget)
-		}
-		verdict := "met"
-		switch {
-		case r.ratioTarget == 0 && r.target == 0:
-			target, verdict = "", ""
-		case !r.met():
-			verdict = "MISSED"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.name, nanos(r.base), nanos(r.ours), measured+r.extra, target, verdict)
+		lines = append(lines, rows[i].line())
+	}
+	if _, err := io.WriteString(t, strings.Join(lines, "")); err != nil {
+		return err
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -191,12 +185,25 @@ func write(w io.Writer, rows []row, s settings) error {
 		if len(r.top) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "\n%s: where its time went, that of the garbage collector aside: own, and with what is called\n", r.name)
+		fmt.Fprintf(&out, "\n%s: where its time went, that of the garbage collector aside: own, and with what is called\n", r.name)
 		for _, line := range r.top {
-			fmt.Fprintln(w, "  "+line)
+			out.WriteString("  " + line + "\n")
 		}
 	}
-	return nil
+	_, err := out.WriteTo(w)
+	return err
+}
+
+// line is a row of the table.
+func (r *row) line() string {
+	measured, target, verdict := nanos(r.value()), "under "+r.target.String(), "met"
+	if r.ratioTarget > 0 {
+		measured, target = fmt.Sprintf("%.3f", r.ratio), fmt.Sprintf("at most %.2f", r.ratioTarget)
+	}
+	if !r.met() {
+		verdict = "MISSED"
+	}
+	return strings.Join([]string{r.name, nanos(r.base), nanos(r.ours), measured + r.extra, target, verdict}, "\t") + "\n"
 }
 
 func nanos(ns float64) string {
