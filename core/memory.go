@@ -53,10 +53,10 @@ func (m *memory) token(text string) (remembered, bool) { return m.shard(text).ge
 // add remembers a token that was verified under a key.
 func (m *memory) add(t *token, key publicKey) {
 	m.shard(t.text).put(t.text, remembered{t, key}, len(t.text)+len(t.payload))
-	head := t.input[:strings.IndexByte(t.input, '.')]
-	if _, known := m.headers.get(head); !known {
+	if !t.headerKnown {
 		// A copy, as the text is a piece of a longer one.
-		m.headers.put(strings.Clone(head), t.header, len(head))
+		head := strings.Clone(t.input[:strings.IndexByte(t.input, '.')])
+		m.headers.put(head, t.header, len(head))
 	}
 }
 

@@ -162,9 +162,8 @@ func (t *token) normalText() string {
 	if !lowS(t.header.algorithm, sig[:t.sigLen]) {
 		return t.text
 	}
-	b := make([]byte, 0, len(t.text))
-	b = append(append(b, t.input...), '.')
-	return string(strict.AppendEncode(b, sig[:t.sigLen]))
+	var low [2 * maxSignature]byte
+	return t.input + "." + string(strict.AppendEncode(low[:0], sig[:t.sigLen]))
 }
 
 // sameKey compares two public keys, at no cost where they are the same object.
