@@ -295,7 +295,6 @@ func (p *claimParser) hash(why string) (h Hash, err error) {
 	return h, err
 }
 
-
 // strict is base64url as RFC 7515 has it, stray bits refused. It still skips CR and LF, so
 // what it decodes from a stranger is held against the length that it must have.
 var strict = base64.RawURLEncoding.Strict()

@@ -4,18 +4,20 @@
 package core
 
 import (
+	"hash/maphash"
+	"math/bits"
 	"strings"
-	"sync"
+	"sync/atomic"
 )
 
 // memory remembers tokens whose signature was verified, so that one that comes again, as
 // predecessors do in a fan-out, costs a look-up: what was read of it, and the key that it
 // verified under. Only the very same text is found again, and only a key that the binder
 // gives again counts. It remembers JOSE headers too, which an issuer writes the same over
-// and over. When a shard is full it forgets its older half.
+// and over. It is safe for concurrent use.
 type memory struct {
-	tokens  [memoryShards]generations[remembered]
-	headers generations[header]
+	tokens  *recent[remembered]
+	headers *recent[header]
 }
 
 // remembered is a token and the key that it verified under.
@@ -25,73 +27,78 @@ type remembered struct {
 }
 
 const (
-	memoryShards = 16
-	// memoryBytes is how long the texts of an entry may be on average, so that long tokens
-	// leave room for fewer.
+	// memoryBytes is the longest token that is remembered, which bounds what all take.
 	memoryBytes = 4 << 10
 	// memoryHeaders is how many headers are remembered.
-	memoryHeaders = 512
+	memoryHeaders = 256
 )
 
 func newMemory(entries int) *memory {
-	m := &memory{}
-	for i := range m.tokens {
-		m.tokens[i].entries = max(entries/(2*memoryShards), 1)
-	}
-	m.headers.entries = memoryHeaders / 2
-	return m
+	return &memory{tokens: newRecent[remembered](entries), headers: newRecent[header](memoryHeaders)}
 }
-
-// shard is chosen by the end of a text, which of a signature is random.
-func (m *memory) shard(text string) *generations[remembered] {
-	return &m.tokens[text[len(text)-2]%memoryShards]
-}
-
-// token returns what is remembered of a text of at least two bytes.
-func (m *memory) token(text string) (remembered, bool) { return m.shard(text).get(text) }
 
 // add remembers a token that was verified under a key.
 func (m *memory) add(t *token, key publicKey) {
-	m.shard(t.text).put(t.text, remembered{t, key}, len(t.text)+len(t.payload))
+	if len(t.text) > memoryBytes {
+		return
+	}
+	m.tokens.put(t.text, remembered{t, key})
 	if !t.headerKnown {
 		// A copy, as the text is a piece of a longer one.
-		head := strings.Clone(t.input[:strings.IndexByte(t.input, '.')])
-		m.headers.put(head, t.header, len(head))
+		m.headers.put(strings.Clone(t.input[:strings.IndexByte(t.input, '.')]), t.header)
 	}
 }
 
-// generations is a bounded map: what was neither put nor found while as much as its younger
-// half holds was put is forgotten.
-type generations[V any] struct {
-	mu          sync.Mutex
-	now, before map[string]V
-	// entries bounds each half; size counts the bytes of the younger one.
-	entries, size int
+// recent holds values by text, in a table that never grows: each text has a pair of places,
+// and a new one takes the place of the older of the two that are there. Nobody waits for
+// anybody. It is safe for concurrent use.
+type recent[V any] struct {
+	seed maphash.Seed
+	// tags tell most texts that are not there from those that are, at one look.
+	tags    []atomic.Uint32
+	entries []atomic.Pointer[recentEntry[V]]
 }
 
-func (g *generations[V]) get(k string) (v V, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if v, ok = g.now[k]; ok {
-		return v, true
-	}
-	if v, ok = g.before[k]; ok {
-		g.keep(k, v, len(k))
-	}
-	return v, ok
+type recentEntry[V any] struct {
+	text  string
+	value V
 }
 
-func (g *generations[V]) put(k string, v V, size int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.keep(k, v, size)
+// newRecent returns a table for about that many values, at least two.
+func newRecent[V any](entries int) *recent[V] {
+	n := 1 << bits.Len(uint(max(entries, 2)-1))
+	return &recent[V]{
+		seed: maphash.MakeSeed(), tags: make([]atomic.Uint32, n), entries: make([]atomic.Pointer[recentEntry[V]], n),
+	}
 }
 
-// keep adds an entry. The lock is held.
-func (g *generations[V]) keep(k string, v V, size int) {
-	if g.now == nil || len(g.now) >= g.entries || g.size+size > g.entries*memoryBytes {
-		g.before, g.now, g.size = g.now, make(map[string]V, min(g.entries, 64)), 0
+// hashedTail is how much of the end of a text is hashed: the end of a signature is as good
+// as random, and texts are compared whole.
+const hashedTail = 64
+
+// at returns the newer of the two places of a text, and its tag. The other is beside it.
+func (r *recent[V]) at(text string) (place int, tag uint32) {
+	h := maphash.String(r.seed, text[max(0, len(text)-hashedTail):])
+	return int(h&uint64(len(r.tags)-1)) &^ 1, uint32(h>>32) | 1
+}
+
+func (r *recent[V]) get(text string) (v V, ok bool) {
+	place, tag := r.at(text)
+	for n := place; n <= place+1; n++ {
+		if r.tags[n].Load() != tag {
+			continue
+		}
+		if e := r.entries[n].Load(); e != nil && e.text == text {
+			return e.value, true
+		}
 	}
-	g.now[k] = v
-	g.size += size
+	return v, false
+}
+
+func (r *recent[V]) put(text string, v V) {
+	place, tag := r.at(text)
+	r.entries[place+1].Store(r.entries[place].Load())
+	r.tags[place+1].Store(r.tags[place].Load())
+	r.entries[place].Store(&recentEntry[V]{text, v})
+	r.tags[place].Store(tag)
 }

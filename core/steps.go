@@ -81,8 +81,8 @@ type received struct {
 
 // open reads a text, or remembers what was read of it.
 func (m *message) open(r *received, text string) (bad *Error) {
-	if m.v.memory != nil && len(text) > 1 {
-		if known, ok := m.v.memory.token(text); ok {
+	if m.v.memory != nil {
+		if known, ok := m.v.memory.tokens.get(text); ok {
 			r.token, r.under = known.token, known.key
 			return nil
 		}

@@ -66,8 +66,8 @@ func WithObserver(o Observer) VerifierOption {
 	})
 }
 
-// WithSignatureMemory sets how many tokens whose signature was verified are remembered, up
-// to 4 KiB each on average; 0 remembers none.
+// WithSignatureMemory sets about how many tokens whose signature was verified are remembered,
+// each of 4 KiB at most; 0 remembers none.
 func WithSignatureMemory(entries int) VerifierOption {
 	return verifierOption(func(c verifierConfig) verifierConfig { c.memory = entries; return c })
 }
