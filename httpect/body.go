@@ -78,9 +78,6 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.hold == 0 && b.buf == nil {
 		return b.direct(p)
 	}
-	if b.buf == nil {
-		b.buf = make([]byte, 0, 2*b.hold)
-	}
 	for {
 		ready := len(b.buf) - b.start
 		if (b.lost || b.blind.Load()) && (b.err == nil || isEOF(b.err)) {
@@ -183,6 +180,9 @@ func (b *body) fill() {
 		b.buf = b.buf[:copy(b.buf, b.buf[b.start:])]
 		b.start = 0
 	}
+	if n := len(b.buf); n == cap(b.buf) {
+		b.buf = append(make([]byte, 0, max(heldStart, min(4*n, 2*b.hold))), b.buf...)
+	}
 	n, err := b.source(b.buf[len(b.buf):cap(b.buf)])
 	b.hash.write(b.buf[len(b.buf) : len(b.buf)+n])
 	b.buf = b.buf[:len(b.buf)+n]
@@ -190,6 +190,9 @@ func (b *body) fill() {
 		b.end(err)
 	}
 }
+
+// heldStart is how much room there is at first for what is held back.
+const heldStart = 512
 
 // whole reads all of a body that nobody has read yet, to be given out later, and leaves it
 // to the caller to judge. One of more than limit bytes is [core.CodeBodyTooLarge].
@@ -291,6 +294,13 @@ func (b *body) drain(limit int64, wait bool) {
 	}
 	defer b.reading.Unlock()
 	b.begin()
+	if b.err == nil {
+		b.drop(limit)
+	}
+}
+
+// drop reads the rest for its hash alone.
+func (b *body) drop(limit int64) {
 	var scratch [4 << 10]byte
 	for b.err == nil && !b.blind.Load() && limit >= 0 {
 		n, err := b.source(scratch[:min(int64(len(scratch)), limit+1)])
