@@ -94,6 +94,25 @@ type exchange struct {
 	// refused tells that a middleware further in refused the request, so that no handler
 	// saw it.
 	refused bool
+
+	// What every exchange needs, so that it costs no allocation of its own.
+	ctx      exchangeContext
+	incoming body
+	response response
+}
+
+// exchangeContext is the context of the request that a handler gets.
+type exchangeContext struct {
+	context.Context //nolint:containedctx // it is one itself
+	x               *exchange
+}
+
+// Value implements context.Context.
+func (c *exchangeContext) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return c.x
+	}
+	return c.Context.Value(key)
 }
 
 type exchangeKey struct{}
@@ -175,7 +194,7 @@ func asError(err error) *core.Error {
 
 // start begins the task, and makes the request that the handler will get.
 func (x *exchange) start(r *http.Request) *core.Error {
-	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	ctx := r.Context()
 	if x.m.service.Records() {
 		var err error
 		switch {
@@ -192,7 +211,8 @@ func (x *exchange) start(r *http.Request) *core.Error {
 	} else if x.received != nil {
 		ctx = core.ContextWithReceived(ctx, x.received)
 	}
-	x.request = r.WithContext(ctx)
+	x.ctx = exchangeContext{ctx, x}
+	x.request = r.WithContext(&x.ctx)
 	if carries(r.Header) {
 		x.request.Header = maps.Clone(r.Header)
 		strip(x.request.Header)

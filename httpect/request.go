@@ -17,8 +17,8 @@ import (
 func (x *exchange) takeBody(r *http.Request) {
 	x.outer = r
 	x.takeTrailer(r)
-	x.body = newBody(r.Body, 0, (*requestBody)(x))
-	x.body.onClose = x.m.drain
+	x.body = &x.incoming
+	x.body.src, x.body.by, x.body.onClose = r.Body, (*requestBody)(x), x.m.drain
 }
 
 // requestBody is an exchange as the judge of its request's body.

@@ -48,7 +48,8 @@ type response struct {
 
 // record runs the handler and ends the task, however the handler ends.
 func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
-	rw := &response{w: w, x: x, limit: x.m.buffer}
+	rw := &x.response
+	rw.w, rw.x, rw.limit = w, x, x.m.buffer
 	if h := w.Header(); len(h) > 0 {
 		rw.before = maps.Clone(h)
 	}
@@ -59,7 +60,10 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 		}
 	}()
 	next.ServeHTTP(rw, x.request)
-	action := x.actionOf()
+	action := ""
+	if x.running() != nil {
+		action = x.actionOf()
+	}
 	panicked = false
 
 	if x.releaseIfRefused() {

@@ -32,6 +32,9 @@ func (s *snapshot) take(h http.Header) {
 	}
 }
 
+// taken tells whether the snapshot was taken.
+func (s *snapshot) taken() bool { return s.fields != nil }
+
 // get returns the values of a field by its name as it stands in the map.
 func (s *snapshot) get(name string) []string {
 	for _, f := range s.fields {

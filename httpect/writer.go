@@ -42,12 +42,13 @@ func (rw *response) decide(status int) {
 		return
 	}
 	rw.status = status
-	rw.header.take(rw.w.Header())
-	rw.length = ownLength(rw.header.first("Content-Length"))
 	if !rw.waits() {
 		rw.length = -1 // the writer below holds the handler to it
 		rw.begin()
+		return
 	}
+	rw.header.take(rw.w.Header())
+	rw.length = ownLength(rw.header.first("Content-Length"))
 }
 
 // ownLength returns the length that a handler declared, -1 if it did not, or not one that
