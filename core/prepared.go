@@ -16,11 +16,12 @@ import (
 // have recorded and that costs nothing until it does something to be recorded. It is
 // safe for concurrent use.
 type PreparedTask struct {
-	service *Service
-	action  string
-	place   position
-	mu      sync.Mutex
-	task    atomic.Pointer[Task]
+	context.Context //nolint:containedctx // it is the context that it is prepared in
+	service         *Service
+	action          string
+	place           position
+	mu              sync.Mutex
+	task            atomic.Pointer[Task]
 }
 
 // PrepareTask returns a context in which a root task begins, in a workflow of its own,
@@ -29,9 +30,17 @@ func (s *Service) PrepareTask(ctx context.Context, action string) (context.Conte
 	if err := s.mayStart(action); err != nil {
 		return ctx, nil, err
 	}
-	p := &PreparedTask{service: s, action: action}
+	p := &PreparedTask{Context: ctx, service: s, action: action}
 	p.place.prepared = p
-	return context.WithValue(ctx, positionKey{}, &p.place), p, nil
+	return p, p, nil
+}
+
+// Value implements context.Context.
+func (p *PreparedTask) Value(key any) any {
+	if key == (positionKey{}) {
+		return &p.place
+	}
+	return p.Context.Value(key)
 }
 
 // Task returns the task if it has begun.

@@ -54,10 +54,11 @@ type body struct {
 	// blind tells that bytes may have been dropped below: what comes has no hash.
 	blind atomic.Bool
 
-	// mu guards what others want to know at any time.
+	read  atomic.Bool  // the source was read
+	count atomic.Int64 // bytes that came from it
+
+	// mu guards what else others want to know at any time.
 	mu       sync.Mutex
-	read     bool  // the source was read
-	count    int64 // bytes that came from it
 	sum      core.Hash
 	complete bool  // all of it came; sum is made when it is asked for
 	failed   error // err, unless that is io.EOF
@@ -101,11 +102,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // begin notes that the source is read.
-func (b *body) begin() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.read = true
-}
+func (b *body) begin() { b.read.Store(true) }
 
 // direct reads without holding back.
 func (b *body) direct(p []byte) (int, error) {
@@ -140,23 +137,20 @@ func (b *body) source(p []byte) (int, error) {
 
 // passed counts what came from the source, and was hashed where it has a declared length.
 func (b *body) passed(n int) {
+	count := b.count.Add(int64(n))
+	if b.declared <= 0 || n == 0 {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.count += int64(n)
-	if b.declared > 0 && n > 0 {
-		b.sum = core.Hash{}
-		if b.count == b.declared {
-			b.sum = b.hash.sum()
-		}
+	b.sum = core.Hash{}
+	if count == b.declared {
+		b.sum = b.hash.sum()
 	}
 }
 
 // passedSoFar returns how many bytes came from the source.
-func (b *body) passedSoFar() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.count
-}
+func (b *body) passedSoFar() int64 { return b.count.Load() }
 
 // holdBack sets how many bytes wait for the end, before anything was read.
 func (b *body) holdBack(bytes int) {
@@ -168,11 +162,7 @@ func (b *body) holdBack(bytes int) {
 }
 
 // begun tells whether anybody has read the body.
-func (b *body) begun() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.read
-}
+func (b *body) begun() bool { return b.read.Load() }
 
 // fill reads once into the buffer, what was given out dropped from it.
 func (b *body) fill() {

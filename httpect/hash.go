@@ -19,20 +19,24 @@ const shortContent = 256
 // contentHash hashes a content as it passes. A short one is kept, and hashed only if
 // somebody asks for it.
 type contentHash struct {
-	short [shortContent]byte
-	n     int
+	short []byte
+	room  [64]byte // for the shortest
 	state hash.Hash
 }
 
 // write takes the next bytes of the content.
 func (c *contentHash) write(p []byte) {
 	if c.state == nil {
-		if len(p) <= len(c.short)-c.n {
-			c.n += copy(c.short[c.n:], p)
+		if c.short == nil {
+			c.short = c.room[:0]
+		}
+		if len(p) <= shortContent-len(c.short) {
+			c.short = append(c.short, p...)
 			return
 		}
 		c.state = sha256.New()
-		c.state.Write(c.short[:c.n])
+		c.state.Write(c.short)
+		c.short = nil
 	}
 	c.state.Write(p)
 }
@@ -44,7 +48,7 @@ func (c *contentHash) sum() core.Hash {
 	case c == nil:
 		return core.Hash{}
 	case c.state == nil:
-		return core.Hash{Sum: sha256.Sum256(c.short[:c.n]), Present: true}
+		return core.Hash{Sum: sha256.Sum256(c.short), Present: true}
 	}
 	return core.Hash{Sum: [32]byte(c.state.Sum(nil)), Present: true}
 }

@@ -31,7 +31,7 @@ type response struct {
 	// status is 0 until the handler decided it, and header has the fields as they were
 	// then, which is what net/http would send.
 	status int
-	header snapshot
+	header *snapshot
 	// length is the Content-Length that the handler declared, -1 if it declared none, and
 	// written is how much it wrote.
 	length, written int64
@@ -70,7 +70,11 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 		rw.pass()
 		return
 	}
-	if !rw.hijacked { // or what is read would be the hijacker's
+	switch {
+	case rw.streaming && !rw.waits():
+		rw.pass() // nobody records, and nothing is held against anything
+		return
+	case !rw.hijacked: // or what is read would be the hijacker's
 		x.drain(rw.streaming)
 	}
 	rw.end(action)

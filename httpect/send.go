@@ -93,7 +93,7 @@ func (rw *response) pass() {
 func (rw *response) send(last func(http.Header)) {
 	h := rw.w.Header()
 	var late http.Header
-	if rw.header.taken() && !rw.header.is(h) {
+	if rw.header != nil && !rw.header.is(h) {
 		late = maps.Clone(h)
 		rw.header.restore(h)
 	}

@@ -32,11 +32,12 @@ func (s *snapshot) take(h http.Header) {
 	}
 }
 
-// taken tells whether the snapshot was taken.
-func (s *snapshot) taken() bool { return s.fields != nil }
-
-// get returns the values of a field by its name as it stands in the map.
+// get returns the values of a field by its name as it stands in the map; none where no
+// snapshot was taken.
 func (s *snapshot) get(name string) []string {
+	if s == nil {
+		return nil
+	}
 	for _, f := range s.fields {
 		if f.name == name {
 			return f.values

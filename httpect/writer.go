@@ -47,6 +47,7 @@ func (rw *response) decide(status int) {
 		rw.begin()
 		return
 	}
+	rw.header = new(snapshot)
 	rw.header.take(rw.w.Header())
 	rw.length = ownLength(rw.header.first("Content-Length"))
 }
