@@ -30,7 +30,7 @@ func benchPolicy(s *scene) core.Policy {
 
 // typical is a token of the size that our issuers write: a workflow, two predecessors
 // with their digests, and both hashes.
-func typical(b *testing.B, s *scene, alg core.Algorithm) (agent *ecttest.Agent, text string, preds []string) {
+func typical(b testing.TB, s *scene, alg core.Algorithm) (agent *ecttest.Agent, text string, preds []string) {
 	b.Helper()
 	agent = s.AgentWithAlgorithm(b, "bench-"+alg.String(), alg)
 	for range 2 {
@@ -39,6 +39,17 @@ func typical(b *testing.B, s *scene, alg core.Algorithm) (agent *ecttest.Agent, 
 	tok := agent.Token(s.to.Identity).After(b, true, preds...).
 		With("inp_hash", "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg").With("out_hash", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU")
 	return agent, tok.Sign(b), preds
+}
+
+// derOf is a signature of JWS in the form that crypto/ecdsa takes.
+func derOf(tb testing.TB, sig []byte) []byte {
+	tb.Helper()
+	half := len(sig) / 2
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(sig[:half]), new(big.Int).SetBytes(sig[half:])})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return der
 }
 
 // benchVerify presents tokens again and again, after those before them.
@@ -79,11 +90,7 @@ func BenchmarkVerify(b *testing.B) {
 					}
 				}
 			case *ecdsa.PublicKey:
-				half := len(sig) / 2
-				der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(sig[:half]), new(big.Int).SetBytes(sig[half:])})
-				if err != nil {
-					b.Fatal(err)
-				}
+				der := derOf(b, sig)
 				b.ReportAllocs()
 				for b.Loop() {
 					if !ecdsa.VerifyASN1(key, digestFor(alg, input), der) {

@@ -4,6 +4,7 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -286,8 +287,8 @@ func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string
 	if n+1+base64.RawURLEncoding.EncodedLen(alg.signatureLen()) > DefaultTokenBytes {
 		return "", Digest{}, errTokenTooLong // before anything is signed that nobody may see
 	}
-	b := make([]byte, 0, n+1+2*maxSignature)
-	b = append(b, i.headers[rev]...)
+	var room [2048]byte // for most tokens
+	b := append(room[:0], i.headers[rev]...)
 	b = base64.RawURLEncoding.AppendEncode(b, payload)
 	digest := Digest(sha256.Sum256(b[:n]))
 	var sig []byte
@@ -295,7 +296,7 @@ func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string
 	if key, ok := i.signer.(*keySigner); ok && alg == ES256 { // what it signs is the digest
 		sig, err = key.signSHA256(digest)
 	} else {
-		sig, err = i.signer.Sign(ctx, b[:n:n])
+		sig, err = i.signer.Sign(ctx, bytes.Clone(b[:n]))
 	}
 	if err != nil {
 		return "", Digest{}, err

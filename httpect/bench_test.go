@@ -97,7 +97,7 @@ func benchRoute(b *testing.B, mint func() string, use ...func(http.Handler) http
 
 // bareCrypto is what nobody can do without: decode the signature, hash, verify; and sign
 // something as long as a task token, if sign is set.
-func bareCrypto(b *testing.B, key *ecdsa.PrivateKey, sign string) func(http.Handler) http.Handler {
+func bareCrypto(b testing.TB, key *ecdsa.PrivateKey, sign string) func(http.Handler) http.Handler {
 	b.Helper()
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,8 +17,11 @@ import (
 
 // sendHeader sends a response that was kept whole, its token in the header.
 func (rw *response) sendHeader(a *core.Answer) {
-	fits := false
+	fits := len(a.Tokens) == 0
 	rw.send(func(h http.Header) {
+		if fits {
+			return // there is nothing to send
+		}
 		var tokens []string
 		if tokens, fits = fit(a, headerSize(h), DefaultHeaderBytes); fits {
 			h[FieldName] = tokens

@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !race
+
+package httpect_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/go-ect/ect/httpect"
+)
+
+// maxAllocations is how many allocations a request may have beyond those of the route
+// and of crypto/ecdsa, with all that the middleware does: parse, verify, graph, claim,
+// hash, issue, answer.
+const maxAllocations = 40
+
+// TestAllocations holds requests through the middleware against the same route with the
+// bare crypto alone.
+func TestAllocations(t *testing.T) {
+	measure := func(w *world, mw func(http.Handler) http.Handler) float64 {
+		const runs = 100
+		r := chi.NewRouter()
+		r.Use(mw)
+		r.Post("/invoices/{id}", func(w http.ResponseWriter, r *http.Request) {
+			var buf [64]byte
+			for {
+				if _, err := r.Body.Read(buf[:]); err != nil {
+					break
+				}
+			}
+			w.Write([]byte("invoice 7\n")) //nolint:errcheck // it is not kept
+		})
+		var tokens []string
+		for range runs + 1 {
+			tokens = append(tokens, w.headOver(t, benchBody))
+		}
+		rw := &discard{h: http.Header{}}
+		return testing.AllocsPerRun(runs, func() {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/invoices/7", bytes.NewReader(benchBody))
+			req.Header[httpect.FieldName] = tokens[len(tokens)-1:]
+			tokens = tokens[:len(tokens)-1]
+			clear(rw.h)
+			rw.status = http.StatusOK
+			r.ServeHTTP(rw, req)
+			if rw.status != http.StatusOK {
+				t.Errorf("status = %d", rw.status)
+			}
+		})
+	}
+	for name, tt := range map[string]struct {
+		sign string
+		edit func(*setup)
+	}{
+		"verified":              {"", verifyOnly},
+		"verified and recorded": {strings.Repeat("x", 700), func(*setup) {}},
+	} {
+		w := newWorld(t, tt.edit)
+		key, ok := w.from.Key.(*ecdsa.PrivateKey)
+		if !ok {
+			t.Fatal("the key is none of ECDSA")
+		}
+		floor, got := measure(w, bareCrypto(t, key, tt.sign)), measure(w, httpect.Middleware(w.service))
+		if got-floor > maxAllocations {
+			t.Errorf("%s: %v allocations, %v beyond the floor's, want at most %d", name, got, got-floor, maxAllocations)
+		}
+		t.Logf("%s: %v allocations, the floor has %v", name, got, floor)
+	}
+}
