@@ -4,21 +4,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime"
 	"strings"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/core/replay"
@@ -70,178 +63,6 @@ func benches() []bench {
 	}
 }
 
-const (
-	caller  = "https://caller.example"
-	service = "https://service.example"
-)
-
-// party is a workload with a key, and an issuer in its name.
-type party struct {
-	key    *ecdsa.PrivateKey
-	issuer *core.Issuer
-}
-
-func newParty(identity string, signed bool) (*party, error) {
-	p := &party{}
-	var err error
-	if !signed {
-		p.issuer, err = core.NewUnsignedIssuer(identity)
-		return p, err
-	}
-	if p.key, err = newKey(); err != nil {
-		return nil, err
-	}
-	signer, err := core.NewSigner(p.key, "key-1")
-	if err != nil {
-		return nil, err
-	}
-	p.issuer, err = core.NewIssuer(identity, signer)
-	return p, err
-}
-
-// mint issues a token as one service sends to the next: in a workflow, after preds, over
-// a body.
-func (p *party) mint(w core.Workflow, preds []core.Predecessor) (string, error) {
-	i, err := p.issuer.Issue(context.Background(), core.IssueRequest{
-		Audience: []string{service}, Action: "dispatch", Workflow: w, Pred: preds,
-		OutHash: core.Hash{Sum: sha256.Sum256(body), Present: true},
-	})
-	if err != nil {
-		return "", err
-	}
-	return i.Text(), nil
-}
-
-var body = []byte(`{"amount":1}`)
-
-// scene is a service that knows a caller, and two tasks of the caller's.
-type scene struct {
-	from, to *party
-	service  *core.Service
-	workflow core.Workflow
-	preds    []core.Predecessor
-}
-
-func newScene(signed, records bool, policy core.Policy, opts ...core.VerifierOption) (*scene, error) {
-	s := &scene{workflow: core.Workflow{ID: core.UUID{1}, Present: true}}
-	var err error
-	if s.from, err = newParty(caller, signed); err != nil {
-		return nil, err
-	}
-	if s.to, err = newParty(service, signed); err != nil {
-		return nil, err
-	}
-	binder, err := binderOf(s.from)
-	if err != nil {
-		return nil, err
-	}
-	policy.Audience, policy.Missing, policy.Body = service, core.RejectMissing, core.BodyMatch
-	store, claimed, err := roomy()
-	if err != nil {
-		return nil, err
-	}
-	v, err := core.NewVerifier(binder, policy, append(opts, core.WithTaskStore(store), core.WithReplayStore(claimed))...)
-	if err != nil {
-		return nil, err
-	}
-	tells, err := core.NewAudiences(core.Audience{ID: caller, Tokens: true, Hashes: true})
-	if err != nil {
-		return nil, err
-	}
-	issuer := s.to.issuer
-	if !records {
-		issuer = nil
-	}
-	if s.service, err = core.NewService(v, issuer, tells); err != nil {
-		return nil, err
-	}
-	for range 2 {
-		text, err := s.from.mint(s.workflow, nil)
-		if err != nil {
-			return nil, err
-		}
-		r, err := v.Verify(context.Background(), core.Presented{Values: []string{text}})
-		if err != nil {
-			return nil, err
-		}
-		h := r.Heads()[0]
-		s.preds = append(s.preds, core.Predecessor{TaskID: h.Claims().TaskID, Digest: h.Digest()})
-	}
-	return s, nil
-}
-
-// stock is tokens made beforehand, each to be used once.
-type stock struct {
-	mint   func() (string, error)
-	tokens []string
-}
-
-func (s *stock) prepare(n int) error {
-	s.tokens = s.tokens[:0]
-	for range n {
-		t, err := s.mint()
-		if err != nil {
-			return err
-		}
-		s.tokens = append(s.tokens, t)
-	}
-	return nil
-}
-
-// next returns a slice of one token, for a header.
-func (s *stock) next() []string {
-	n := len(s.tokens) - 1
-	t := s.tokens[n : n+1 : n+1]
-	s.tokens = s.tokens[:n]
-	return t
-}
-
-func (s *scene) stock() *stock {
-	return &stock{mint: func() (string, error) { return s.from.mint(s.workflow, s.preds) }}
-}
-
-var errCrypto = errors.New("the signature does not verify")
-
-// bareVerify is what nobody can do without: decode the signature, hash, verify.
-func bareVerify(key *ecdsa.PublicKey, text string) error {
-	dot := strings.LastIndexByte(text, '.')
-	var sig [64]byte
-	if n, err := base64.RawURLEncoding.Decode(sig[:], []byte(text[dot+1:])); err != nil || n != len(sig) {
-		return errCrypto
-	}
-	sum := sha256.Sum256([]byte(text[:dot]))
-	if !ecdsa.VerifyASN1(key, sum[:], der(sig[:])) {
-		return errCrypto
-	}
-	return nil
-}
-
-// der is a signature in the form that crypto/ecdsa takes.
-func der(sig []byte) []byte {
-	b := append(make([]byte, 0, 72), 0x30, 0)
-	for _, n := range [][]byte{sig[:32], sig[32:]} {
-		n = bytes.TrimLeft(n, "\x00")
-		b = append(b, 2, byte(len(n)))
-		if n[0] >= 0x80 {
-			b[len(b)-1]++
-			b = append(b, 0)
-		}
-		b = append(b, n...)
-	}
-	b[1] = byte(len(b) - 2)
-	return b
-}
-
-// bareSign signs something as long as a task token and spells it.
-func bareSign(key *ecdsa.PrivateKey, text string) (string, error) {
-	sum := sha256.Sum256([]byte(text))
-	sig, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
-	if err != nil {
-		return "", err
-	}
-	return text + "." + base64.RawURLEncoding.EncodeToString(sig), nil
-}
-
 // verification presents tokens in turn that the task store knows, whose signatures are
 // verified each time. What a new token costs the stores is in the rows of the middleware.
 func verification() (base, ours *runner, err error) {
@@ -289,62 +110,6 @@ func rememberedToken() (base, ours *runner, err error) {
 		_, err := s.service.Verifier().Verify(context.Background(), p)
 		return err
 	}}, nil
-}
-
-// route is a route of chi's behind a middleware.
-func route(use ...func(http.Handler) http.Handler) http.Handler {
-	r := chi.NewRouter()
-	r.Use(use...)
-	response := []byte("invoice 7\n")
-	r.Post("/invoices/{id}", func(w http.ResponseWriter, r *http.Request) {
-		var buf [64]byte
-		for {
-			if _, err := r.Body.Read(buf[:]); err != nil {
-				break
-			}
-		}
-		w.Write(response) //nolint:errcheck // the status tells
-	})
-	return r
-}
-
-// writer is a response writer that keeps the status alone.
-type writer struct {
-	h      http.Header
-	status int
-}
-
-func (w *writer) Header() http.Header         { return w.h }
-func (w *writer) Write(p []byte) (int, error) { return len(p), nil }
-func (w *writer) WriteHeader(status int)      { w.status = status }
-
-// requests sends requests to a handler, without a socket, with tokens if there are any.
-func requests(h http.Handler, tokens *stock) *runner {
-	w := &writer{h: http.Header{}}
-	template, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://service.example/invoices/7", http.NoBody)
-	r := &runner{run: func() error {
-		if err != nil {
-			return err
-		}
-		req := *template
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		req.Header = make(http.Header, 4)
-		req.Header["Content-Type"] = []string{"application/json"}
-		if tokens != nil {
-			req.Header[httpect.FieldName] = tokens.next()
-		}
-		clear(w.h)
-		w.status = http.StatusOK
-		h.ServeHTTP(w, &req)
-		if w.status != http.StatusOK {
-			return fmt.Errorf("status %d", w.status)
-		}
-		return nil
-	}}
-	if tokens != nil {
-		r.prepare = tokens.prepare
-	}
-	return r
 }
 
 func middleware(records bool) (base, ours *runner, err error) {
