@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/core/id"
 )
 
 const (
@@ -60,16 +61,17 @@ func (p *party) mint(w core.Workflow, preds []core.Predecessor) (string, error) 
 
 var body = []byte(`{"amount":1}`)
 
-// scene is a service that knows a caller, and two tasks of the caller's.
+// scene is a service that knows a caller, and two tasks of each of the caller's workflows.
 type scene struct {
 	from, to *party
 	service  *core.Service
 	workflow core.Workflow
 	preds    []core.Predecessor
+	minted   int
 }
 
 func newScene(signed, records bool, policy core.Policy, opts ...core.VerifierOption) (*scene, error) {
-	s := &scene{workflow: core.Workflow{ID: core.UUID{1}, Present: true}}
+	s := &scene{}
 	var err error
 	if s.from, err = newParty(caller, signed); err != nil {
 		return nil, err
@@ -82,11 +84,18 @@ func newScene(signed, records bool, policy core.Policy, opts ...core.VerifierOpt
 		return nil, err
 	}
 	policy.Audience, policy.Missing, policy.Body = service, core.RejectMissing, core.BodyMatch
-	store, claimed, err := roomy()
-	if err != nil {
-		return nil, err
+	if policy.Replay != core.ReplayOff { // or the stores are not added to
+		tasks, err := steadyTasks()
+		if err != nil {
+			return nil, err
+		}
+		claimed, err := roomyClaims()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, core.WithTaskStore(tasks), core.WithReplayStore(claimed))
 	}
-	v, err := core.NewVerifier(binder, policy, append(opts, core.WithTaskStore(store), core.WithReplayStore(claimed))...)
+	v, err := core.NewVerifier(binder, policy, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,19 +110,39 @@ func newScene(signed, records bool, policy core.Policy, opts ...core.VerifierOpt
 	if s.service, err = core.NewService(v, issuer, tells); err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// perWorkflow is how many tokens belong to one workflow.
+const perWorkflow = 32
+
+// mint issues a token of the caller's after two that the service knows.
+func (s *scene) mint() (string, error) {
+	if s.minted%perWorkflow == 0 {
+		if err := s.begin(); err != nil {
+			return "", err
+		}
+	}
+	s.minted++
+	return s.from.mint(s.workflow, s.preds)
+}
+
+// begin lets the service know two tokens of a new workflow.
+func (s *scene) begin() error {
+	s.workflow, s.preds = id.NewWorkflow(), nil
 	for range 2 {
 		text, err := s.from.mint(s.workflow, nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		r, err := v.Verify(context.Background(), core.Presented{Values: []string{text}})
+		r, err := s.service.Verifier().Verify(context.Background(), core.Presented{Values: []string{text}})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		h := r.Heads()[0]
 		s.preds = append(s.preds, core.Predecessor{TaskID: h.Claims().TaskID, Digest: h.Digest()})
 	}
-	return s, nil
+	return nil
 }
 
 // stock is tokens made beforehand, each to be used once.
@@ -142,9 +171,7 @@ func (s *stock) next() []string {
 	return t
 }
 
-func (s *scene) stock() *stock {
-	return &stock{mint: func() (string, error) { return s.from.mint(s.workflow, s.preds) }}
-}
+func (s *scene) stock() *stock { return &stock{mint: s.mint} }
 
 var errCrypto = errors.New("the signature does not verify")
 
