@@ -147,22 +147,16 @@ func Extract(ctx context.Context, s *Service, c Carrier, in ExtractInput) (conte
 		s.Rejected(ctx, bad)
 		return ctx, nil, bad
 	}
-	r, err := s.verifier.Verify(ctx, Presented{Values: c.Get(CarrierTokens), MinLevel: in.MinLevel, Content: in.Content})
+	r, err := s.verifier.Verify(ctx, Presented{
+		Values: c.Get(CarrierTokens), MinLevel: in.MinLevel, Content: in.Content, whole: true,
+	})
 	if err != nil {
 		return ctx, nil, err
 	}
-	state := BodyNotBound
-	if from, ok := r.Sender(); ok && from.OutHash().Present && s.verifier.policy.Body != BodyIgnore {
-		if state = BodyBound; !in.Content.Present {
-			bad := refuse(CodeBody, "the sender's record names the content, and no hash of it was given")
-			if err := r.Release(ctx); err != nil {
-				bad = NewError(CodeBody, errors.Join(bad.err, err))
-			}
-			s.Rejected(ctx, bad)
-			return ctx, nil, bad
-		}
-	}
 	t := s.newTask(in.Action, r, r.Workflow())
-	t.body, t.input = state, in.Content
+	t.input = in.Content
+	if from, ok := r.Sender(); ok && from.OutHash().Present && s.verifier.policy.Body != BodyIgnore {
+		t.body = BodyBound
+	}
 	return t.on(ctx, &t.main), t, nil
 }

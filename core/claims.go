@@ -296,7 +296,7 @@ func (p *claimParser) hash(why string) (h Hash, err error) {
 }
 
 // strict is base64url as RFC 7515 has it, stray bits refused. It still skips CR and LF, so
-// what it decodes from a stranger is held against the length that it must have.
+// the length of what it decodes from a stranger is held against that of the text.
 var strict = base64.RawURLEncoding.Strict()
 
 // decodeCanonical decodes text that fills dst exactly (profile 2.7).

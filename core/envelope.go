@@ -161,7 +161,8 @@ func digestOf(s string) Digest {
 }
 
 // decodeText decodes a part of a token, on the stack where it is as small as most are. The
-// decoder skips CR and LF, so what it gives then is shorter than it has to be.
+// decoder skips CR and LF; what it gives then is shorter than what the text would hold. (Its
+// own DecodedLen cannot tell: a text of 4n+1 letters is none, and has the length of 4n.)
 func decodeText(s string) (string, error) {
 	var small [1536]byte
 	buf := small[:]
@@ -169,7 +170,7 @@ func decodeText(s string) (string, error) {
 		buf = make([]byte, n)
 	}
 	n, err := strict.Decode(buf, []byte(s))
-	if err != nil || n != strict.DecodedLen(len(s)) {
+	if err != nil || strict.EncodedLen(n) != len(s) {
 		return "", formError{} // the decoder's own error names a place in the token
 	}
 	return string(buf[:n]), nil
@@ -196,7 +197,7 @@ func (t *token) openSignature(s string) error {
 		return err
 	}
 	n, err := strict.Decode(t.sig[:], []byte(s))
-	if err != nil || n != strict.DecodedLen(len(s)) {
+	if err != nil || strict.EncodedLen(n) != len(s) {
 		return formError{}
 	}
 	t.sigLen = n

@@ -4,7 +4,6 @@
 package core_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/core/dag"
 	"github.com/go-ect/ect/core/replay"
 	"github.com/go-ect/ect/ecttest"
 )
@@ -157,26 +157,21 @@ func TestExtractInput(t *testing.T) {
 	}
 }
 
-// stuckStore is a replay store that gives nothing back.
-type stuckStore struct {
-	replay.Store
-	err error
-}
-
-func (s stuckStore) Release(context.Context, []replay.Claim) error { return s.err }
-
-// TestReleaseFails: a claim that cannot be given back is an error of the refusal.
-func TestReleaseFails(t *testing.T) {
-	p := newTaskPair(t)
-	down := errors.New("the store is down")
-	store := stuckStore{memoryStore(t, replay.Config{}), down}
-	s := p.domain.ServiceWithPolicy(t, p.b, p.policyB, nil, core.WithReplayStore(store), p.toLog.observer())
-	ctx, _ := p.start(t)
-	c := core.MapCarrier{}
-	p.inject(ctx, t, c, "", "hello")
-	p.wantRefused(t, s, c, core.ExtractInput{Action: "work"}, core.CodeBody)
-	if err := p.toLog.rejected[0]; !errors.Is(err, down) {
-		t.Errorf("the refusal is %v, and does not say that the claim stayed", err)
+// TestContentNotGiven: a message that is refused because no hash of its content was given
+// claims nothing, in no mode, and is unknown afterwards.
+func TestContentNotGiven(t *testing.T) {
+	for _, mode := range []core.ReplayMode{core.ReplayOncePerInstance, core.ReplayIdempotent, core.ReplayOff} {
+		p := newTaskPair(t, func(p *taskPair) { p.policyB.Replay = mode })
+		claims, tasks := memoryStore(t, replay.Config{}), taskStore(t, dag.MemoryConfig{})
+		s := p.domain.ServiceWithPolicy(t, p.b, p.policyB, nil, core.WithReplayStore(claims), core.WithTaskStore(tasks), p.toLog.observer())
+		ctx, _ := p.start(t)
+		c := core.MapCarrier{}
+		p.inject(ctx, t, c, "", "hello")
+		p.wantRefused(t, s, c, core.ExtractInput{Action: "work"}, core.CodeBody)
+		signed, _ := claims.Len()
+		if known, _ := tasks.Len(); signed != 0 || known != 0 {
+			t.Errorf("mode %v: %d claims and %d tasks of a message that was refused", mode, signed, known)
+		}
 	}
 }
 

@@ -105,28 +105,32 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	}
 	r.Pred = predecessors(preds)
 	to, least := t.answerTo()
-	if c.Keep || len(to) == 0 {
-		to, r.Audience = nil, []string{t.service.Identity()}
-	} else {
-		r.Audience, r.Revision = to, least.Revision
-		if !least.Hashes {
-			r.InpHash, r.OutHash = Hash{}, Hash{}
+	if len(to) > 0 && !c.Keep {
+		i, err := t.service.issue(ctx, r.answering(to, least))
+		if err == nil {
+			return &Answer{Issued: i, Tokens: withContext(i.text, preds, least, t.heads)}, nil
+		}
+		if !errors.Is(err, errTokenTooLong) {
+			return nil, err
 		}
 	}
+	r.Audience = []string{t.service.Identity()}
 	i, err := t.service.issue(ctx, r)
-	if len(to) > 0 && errors.Is(err, errTokenTooLong) {
-		// Too many asked for one token to name them all: the record is worth more than they.
-		to, r.Audience = nil, []string{t.service.Identity()}
-		if i, err = t.service.issue(ctx, r); err == nil {
-			t.service.Unsent(ctx, i)
-		}
-	}
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Issued: i}
-	if len(to) > 0 {
-		a.Tokens = withContext(i.text, preds, least, t.heads)
+	if len(to) > 0 && !c.Keep {
+		// Too many asked for one token to name them all: the record is worth more than they.
+		t.service.Unsent(ctx, i)
 	}
-	return a, nil
+	return &Answer{Issued: i}, nil
+}
+
+// answering returns the request of a token that goes back to those who asked.
+func (r IssueRequest) answering(to []string, least Audience) IssueRequest {
+	r.Audience, r.Revision = to, least.Revision
+	if !least.Hashes {
+		r.InpHash, r.OutHash = Hash{}, Hash{}
+	}
+	return r
 }

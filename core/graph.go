@@ -250,9 +250,17 @@ func (m *message) checkBody(ctx context.Context) *Error {
 		return nil
 	}
 	content := m.p.Content
-	if policy == BodyRequire && !content.Present && m.p.answers == nil && !m.p.Observe {
+	switch {
+	case content.Present:
+	case m.p.whole:
+		return refuse(CodeBody, "the sender's record names the content, and no hash of it was given")
+	case policy == BodyRequire && m.p.answers == nil && !m.p.Observe:
 		var bad *Error
 		if content, bad = m.readContent(ctx); bad != nil {
+			return bad
+		}
+		m.now = m.v.cfg.now() // a sender may take its time
+		if bad := m.checkHeads(ctx); bad != nil {
 			return bad
 		}
 	}

@@ -132,8 +132,7 @@ type Predecessor struct {
 	Digest Digest
 }
 
-// Issued is a token that this process wrote. It is immutable; the slices of its
-// claims must not be changed.
+// Issued is a token that this process wrote. It is immutable.
 type Issued struct {
 	issuer string
 	level  Level
@@ -148,8 +147,8 @@ func (i *Issued) Issuer() string { return i.issuer }
 // Level returns L1 or L2.
 func (i *Issued) Level() Level { return i.level }
 
-// Claims returns what it says.
-func (i *Issued) Claims() Claims { return i.claims }
+// Claims returns a copy of what it says.
+func (i *Issued) Claims() Claims { return i.claims.clone() }
 
 // Text returns the token.
 func (i *Issued) Text() string { return i.text }
@@ -162,7 +161,7 @@ func (i *Issued) Digest() Digest { return i.digest }
 // the signer's own.
 func (i *Issuer) Issue(ctx context.Context, r IssueRequest) (*Issued, error) {
 	c := Claims{
-		Audience: r.Audience, TaskID: r.TaskID, Workflow: r.Workflow, Action: r.Action,
+		Audience: slices.Clone(r.Audience), TaskID: r.TaskID, Workflow: r.Workflow, Action: r.Action,
 		InpHash: r.InpHash, OutHash: r.OutHash, Ext: r.Ext,
 		IssuedAt: i.cfg.now().Truncate(time.Second),
 	}

@@ -76,8 +76,10 @@ func TestPolicyErrors(t *testing.T) {
 	if v, err := core.NewVerifier(nil, s.policy); err == nil || v != nil || !strings.Contains(err.Error(), "binder") {
 		t.Errorf("NewVerifier without a binder = %v, %v", v, err)
 	}
-	if v, err := core.NewVerifier(s, s.policy, core.WithSignatureMemory(-1)); err == nil || v != nil {
-		t.Errorf("NewVerifier with a negative memory = %v, %v", v, err)
+	for entries, want := range map[int]bool{-1: false, 0: true, 1: true, core.MaxSignatureMemory: true, core.MaxSignatureMemory + 1: false, 1 << 62: false} {
+		if v, err := core.NewVerifier(s, s.policy, core.WithSignatureMemory(entries)); (err == nil) != want || (v != nil) != want {
+			t.Errorf("NewVerifier remembering %d = %v, %v", entries, v, err)
+		}
 	}
 }
 

@@ -20,8 +20,9 @@ type PreparedTask struct {
 	service         *Service
 	action          string
 	place           position
-	mu              sync.Mutex
 	task            atomic.Pointer[Task]
+	mu              sync.Mutex
+	ended           bool
 }
 
 // PrepareTask returns a context in which a root task begins, in a workflow of its own,
@@ -49,6 +50,15 @@ func (p *PreparedTask) Task() (*Task, bool) {
 	return t, t != nil
 }
 
+// End returns the task if it has begun, to be finished. From then on none begins any more:
+// who asks for one that never did gets a finished one, in which nothing can be recorded.
+func (p *PreparedTask) End() (*Task, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	return p.Task()
+}
+
 // begin returns the task, which begins now if it has not.
 func (p *PreparedTask) begin() *Task {
 	p.mu.Lock()
@@ -56,6 +66,9 @@ func (p *PreparedTask) begin() *Task {
 	t := p.task.Load()
 	if t == nil {
 		t = p.service.newTask(p.action, nil, id.NewWorkflow())
+		if t.finished = p.ended; p.ended {
+			return t
+		}
 		p.task.Store(t)
 	}
 	return t

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync/atomic"
 
 	"github.com/go-ect/ect/core/replay"
 )
@@ -106,7 +107,12 @@ func (v *Verified) Level() Level {
 }
 
 // Role returns what the token is in its message.
-func (v *Verified) Role() Role { return v.role }
+func (v *Verified) Role() Role {
+	if v == nil {
+		return 0
+	}
+	return v.role
+}
 
 // Issuer returns who issued a signed token: its `iss`, which its key is bound to. Of
 // an unsigned token it returns "", as nobody is known to have issued it.
@@ -148,30 +154,58 @@ func (v *Verified) Text() string {
 func (v *Verified) Digest() Digest { return v.read().digest }
 
 // Binding tells how the issuer's key was bound to it; [BindingNone] at L1.
-func (v *Verified) Binding() Binding { return v.binding }
+func (v *Verified) Binding() Binding {
+	if v == nil {
+		return BindingNone
+	}
+	return v.binding
+}
 
 // LowestLevel returns the lowest level among the token and its known ancestors: a
 // chain is as strong as its weakest token (profile 5.6).
-func (v *Verified) LowestLevel() Level { return v.lowest }
+func (v *Verified) LowestLevel() Level {
+	if v == nil {
+		return 0
+	}
+	return v.lowest
+}
 
 // EdgesBound tells whether the token names its predecessors by digest, so that no
 // other token can stand in for one (profile 3.6). A root has nothing to bind: [Yes].
 func (v *Verified) EdgesBound() Finding {
+	if v.Role() == 0 {
+		return NotChecked
+	}
 	c := &v.read().claims
 	return finding(len(c.Pred) == 0 || c.Ext.PredDigests != nil)
 }
 
 // Complete tells whether the graph is known from this token down to the roots. At L1
 // it never is (profile 5.8).
-func (v *Verified) Complete() Finding { return finding(!v.partial) }
+func (v *Verified) Complete() Finding {
+	if v.Role() == 0 {
+		return NotChecked
+	}
+	return finding(!v.partial)
+}
 
 // Missing returns the predecessors that are not known here. Empty and not complete
 // means that they are missing further down.
-func (v *Verified) Missing() []UUID { return slices.Clone(v.missing) }
+func (v *Verified) Missing() []UUID {
+	if v == nil {
+		return nil
+	}
+	return slices.Clone(v.missing)
+}
 
 // CrossesWorkflow tells whether a predecessor is of another workflow, which the policy
 // admitted (profile 5.5).
-func (v *Verified) CrossesWorkflow() Finding { return finding(v.cross) }
+func (v *Verified) CrossesWorkflow() Finding {
+	if v.Role() == 0 {
+		return NotChecked
+	}
+	return finding(v.cross)
+}
 
 // ProofBound tells whether a proof of possession covers the token (profile 6.3).
 // Nothing fills it yet.
@@ -186,7 +220,12 @@ func (v *Verified) Suspect() Finding { return NotChecked }
 func (v *Verified) Logged() Finding { return NotChecked }
 
 // Predecessors returns the predecessors that came in the same message.
-func (v *Verified) Predecessors() []*Verified { return slices.Clone(v.carried) }
+func (v *Verified) Predecessors() []*Verified {
+	if v == nil {
+		return nil
+	}
+	return slices.Clone(v.carried)
+}
 
 // Received is a message that was accepted. It is safe for concurrent use.
 type Received struct {
@@ -199,6 +238,8 @@ type Received struct {
 
 	store  replay.Store
 	claims []replay.Claim
+	// released tells that the claims were given back.
+	released atomic.Bool
 
 	// Room for what most messages have, so that it costs no allocation of its own.
 	first [1]Verified
@@ -239,8 +280,10 @@ func (r *Received) Sender() (*Verified, bool) { return r.sender, r.sender != nil
 // Release gives the claims of the message back, so that it may be sent again. It is
 // for messages that were refused before their handler was called, and for nothing
 // after that (profile 7.3).
+//
+// It does so once: the claim of whoever sent the message again is not given back.
 func (r *Received) Release(ctx context.Context) error {
-	if len(r.claims) == 0 {
+	if len(r.claims) == 0 || r.released.Swap(true) {
 		return nil
 	}
 	// Also when the sender has gone: what was refused must not stay claimed.

@@ -57,6 +57,7 @@ func (m *message) split(values []string) (bad *Error) {
 
 // forget makes the message one to be used again.
 func (m *message) forget() {
+	m.scanner.Reset("")
 	m.v, m.p, m.proposal, m.result = nil, Presented{}, dag.Proposal{}, nil
 	clear(m.texts)
 	clear(m.tokens)

@@ -6,6 +6,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,9 @@ type verifierConfig struct {
 // DefaultSignatureMemory is how many tokens whose signature was verified a verifier remembers:
 // some 20 MiB of typical ones.
 const DefaultSignatureMemory = 1 << 13
+
+// MaxSignatureMemory is the largest number of tokens that a verifier can be told to remember.
+const MaxSignatureMemory = 1 << 20
 
 // VerifierOption sets what has a good default.
 type VerifierOption interface {
@@ -106,8 +110,8 @@ func NewVerifier(binder Binder, p Policy, opts ...VerifierOption) (*Verifier, er
 	for _, o := range opts {
 		cfg = o.applyVerifier(cfg)
 	}
-	if cfg.memory < 0 {
-		return nil, errors.New("ect: WithSignatureMemory: the number is negative")
+	if cfg.memory < 0 || cfg.memory > MaxSignatureMemory {
+		return nil, fmt.Errorf("ect: WithSignatureMemory: the number is not between 0 and %d", MaxSignatureMemory)
 	}
 	if cfg.replay == nil {
 		if cfg.replay, err = replay.NewMemory(replay.Config{Now: cfg.now}); err != nil {
@@ -150,6 +154,8 @@ type Presented struct {
 	Observe bool
 
 	answers *expectation
+	// whole tells that Content is all there will be: no adapter reads a body later.
+	whole bool
 }
 
 // expectation is what an answer to a dispatch must be.

@@ -229,6 +229,15 @@ func (x *exchange) running() *core.Task {
 	return x.task
 }
 
+// seal returns the task, if there is one. From then on none begins: the handler is done.
+func (x *exchange) seal() *core.Task {
+	if x.prepared != nil {
+		x.task, _ = x.prepared.End()
+		x.prepared = nil
+	}
+	return x.task
+}
+
 // release gives the claims back: no handler saw the request. The request's own context
 // may be done already.
 func (x *exchange) release(ctx context.Context) error {

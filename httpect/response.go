@@ -83,6 +83,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 // abandon ends the task of a handler that panicked. The panic goes on; what the handler
 // wrote and was kept back is dropped.
 func (rw *response) abandon(panicked any) {
+	rw.x.seal()
 	outcome := core.OutcomeError
 	//nolint:errorlint // as net/http compares
 	if panicked == http.ErrAbortHandler && rw.gone() { // as proxies do whose client left
