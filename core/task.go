@@ -190,6 +190,14 @@ func (t *Task) Heads() []*Verified {
 	return t.received.Heads()
 }
 
+// Acted tells whether anything was issued in the task: a step, or a dispatch that may have
+// gone. It is for adapters.
+func (t *Task) Acted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.ids) > 0
+}
+
 // SetAction replaces the action that the task token will have.
 func (t *Task) SetAction(action string) error {
 	if !isAction(action) {

@@ -103,6 +103,11 @@ func (a *answer) begin(req *http.Request) *http.Response {
 	if bad != nil {
 		a.fail(bad)
 	}
+	if bad != nil || a.received == nil && a.to.Answer == core.AnswerRequired {
+		// What nobody answered for leads nowhere: http.Client would follow it, and send the
+		// body on, before anybody has read the error.
+		resp.Header.Del("Location")
+	}
 	resp.Body = a
 	return resp
 }
@@ -203,6 +208,8 @@ func (a *answer) judge(bad *core.Error, altered bool) error {
 	if !altered {
 		if bad.Code == core.CodeBody {
 			a.t.service.BodyDiffered(a.ctx, bad)
+		} else {
+			a.t.service.Rejected(a.ctx, bad)
 		}
 		return bad
 	}

@@ -128,6 +128,7 @@ const maxEmptyReads = 100
 func (b *body) source(p []byte) (int, error) {
 	for range maxEmptyReads {
 		if n, err := b.src.Read(p); n > 0 || err != nil {
+			b.hash.write(p[:n])
 			b.passed(n)
 			return n, err
 		}
@@ -152,11 +153,11 @@ func (b *body) passed(n int) {
 // passedSoFar returns how many bytes came from the source.
 func (b *body) passedSoFar() int64 { return b.count.Load() }
 
-// holdBack sets how many bytes wait for the end, before anything was read.
+// holdBack sets how many bytes wait for the end, of those that were not given out yet.
 func (b *body) holdBack(bytes int) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if !b.begun() {
+	if b.err == nil {
 		b.hold = bytes
 	}
 }
@@ -174,7 +175,6 @@ func (b *body) fill() {
 		b.buf = append(make([]byte, 0, max(heldStart, min(4*n, 2*b.hold))), b.buf...)
 	}
 	n, err := b.source(b.buf[len(b.buf):cap(b.buf)])
-	b.hash.write(b.buf[len(b.buf) : len(b.buf)+n])
 	b.buf = b.buf[:len(b.buf)+n]
 	if err != nil {
 		b.end(err)
@@ -294,7 +294,6 @@ func (b *body) drop(limit int64) {
 	var scratch [4 << 10]byte
 	for b.err == nil && !b.blind.Load() && limit >= 0 {
 		n, err := b.source(scratch[:min(int64(len(scratch)), limit+1)])
-		b.hash.write(scratch[:n])
 		b.lost = b.lost || n > 0
 		limit -= int64(n)
 		if err != nil {
@@ -306,7 +305,9 @@ func (b *body) drop(limit int64) {
 // forgo gives up the hash of a body whose end was not seen, as bytes of it may be dropped
 // below.
 func (b *body) forgo() {
-	b.blind.Store(!b.content().Present)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.blind.Store(!b.complete && !b.sum.Present)
 }
 
 // failure returns the error that the body ended with, nil if it was read whole and is

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 
@@ -91,9 +92,11 @@ type exchange struct {
 	// was only observed before. known is the hash of a body that is empty.
 	mode  Mode
 	known core.Hash
-	// refused tells that a middleware further in refused the request, so that no handler
-	// saw it.
-	refused bool
+	// refused tells that a middleware further in refused the request, and reached that one
+	// let it through, as something in between may ask several. expects tells that the sender
+	// waits to be asked for the body.
+	refused, reached atomic.Bool
+	expects          bool
 
 	// What every exchange needs, so that it costs no allocation of its own.
 	ctx      exchangeContext
@@ -125,7 +128,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.serveInner(w, r, next, outer)
 		return
 	}
-	x := &exchange{m: m, mode: m.mode}
+	x := &exchange{m: m, mode: m.mode, expects: r.Header["Expect"] != nil}
 	if r, x.fault = x.unfold(r); x.fault != nil {
 		m.service.Rejected(ctx, x.fault)
 		if m.mode != Observe {
@@ -247,9 +250,14 @@ func (x *exchange) release(ctx context.Context) error {
 	return x.received.Release(context.WithoutCancel(ctx))
 }
 
-// releaseIfRefused gives the claims back after a middleware further in refused.
+// turnedAway tells whether no handler saw the request, since a middleware further in
+// refused it.
+func (x *exchange) turnedAway() bool { return x.refused.Load() && !x.reached.Load() }
+
+// releaseIfRefused gives the claims back of a request that was turned away, unless something
+// on the way in has acted on it.
 func (x *exchange) releaseIfRefused() bool {
-	if !x.refused {
+	if task := x.running(); !x.turnedAway() || task != nil && task.Acted() {
 		return false
 	}
 	if err := x.release(x.request.Context()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/go-ect/ect/core"
 )
@@ -14,6 +15,9 @@ import (
 // serveInner raises the requirements on a request that was verified further out.
 func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next http.Handler, x *exchange) {
 	ctx := r.Context()
+	if above, ok := ctx.Value(deeperKey{}).(*atomic.Bool); ok {
+		above.Store(true)
+	}
 	bad := m.enforce(ctx, x)
 	if bad == nil {
 		if bad = m.raise(x); bad != nil {
@@ -21,11 +25,26 @@ func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next htt
 		}
 	}
 	if bad == nil || m.mode == Observe {
-		next.ServeHTTP(w, r)
+		m.reach(w, r, next, x)
 		return
 	}
-	x.refused = true
+	x.refused.Store(true)
 	m.writeProblem(w, r, bad)
+}
+
+// deeperKey is where a middleware further in finds what tells the one above that there is
+// one: whether a handler is reached is then for it to say.
+type deeperKey struct{}
+
+// reach runs what is further in, and notes whether that was a handler.
+func (m *middleware) reach(w http.ResponseWriter, r *http.Request, next http.Handler, x *exchange) {
+	deeper := new(atomic.Bool)
+	in := r.WithContext(context.WithValue(r.Context(), deeperKey{}, deeper))
+	next.ServeHTTP(w, in)
+	r.Pattern = in.Pattern // which net/http's mux sets on the request that it is given
+	if !deeper.Load() {
+		x.reached.Store(true)
+	}
 }
 
 // enforce verifies and claims what was only observed further out.
@@ -47,8 +66,9 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 	}
 	seen := x.received != nil
 	x.rebind(func() { x.received = r })
-	if !seen && x.task != nil {
-		// The task began as a root, since the same could not be verified a moment ago.
+	if !seen {
+		// The request was taken for one without a head, since the same could not be verified
+		// a moment ago.
 		bad := core.NewError(core.CodeUnavailable, errors.New("the tokens verified at the second look alone"))
 		m.service.Rejected(ctx, bad)
 		return bad
@@ -57,12 +77,16 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 		return nil
 	}
 	// Something in between may have read the body already.
-	if sum := x.body.content(); sum.Present && sum != x.want() {
+	switch sum := x.body.content(); {
+	case !sum.Present:
+		x.body.holdBack(HoldBack)
+	case sum == x.want():
+		x.setBodyState(core.BodyBound)
+	default:
 		bad := errBodyDiffers()
 		m.service.Rejected(ctx, bad)
 		return bad
 	}
-	x.body.holdBack(HoldBack)
 	return nil
 }
 

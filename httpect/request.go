@@ -80,6 +80,10 @@ func (x *exchange) bindBody(r *http.Request) {
 		if want.Present {
 			x.setBodyState(core.BodyBound) // compared before the claim
 		}
+		if r.Trailer != nil { // of a form that was read to its end
+			x.takeTrailer(r)
+			x.request.Trailer = x.trailer
+		}
 		return
 	}
 	if x.body == nil {
@@ -167,7 +171,7 @@ func (x *exchange) settle(closing bool) {
 	if x.mode != Observe {
 		x.drain(true)
 	}
-	if x.unread() < 0 {
+	if !x.expects { // or net/http drops nothing
 		x.body.forgo()
 	}
 }
@@ -177,7 +181,7 @@ func (x *exchange) settle(closing bool) {
 // A client that waits to be asked for its body, and has been answered instead, will not
 // send it.
 func (x *exchange) drain(answered bool) {
-	if x.body == nil || !x.want().Present || answered && x.request.Header.Get("Expect") != "" && !x.body.begun() {
+	if x.body == nil || !x.want().Present && !x.inBody || answered && x.expects && !x.body.begun() {
 		return
 	}
 	x.body.drain(x.m.drain, false)

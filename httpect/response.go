@@ -35,6 +35,9 @@ type response struct {
 	// length is the Content-Length that the handler declared, -1 if it declared none, and
 	// written is how much it wrote.
 	length, written int64
+	// passes tells that nothing is kept or counted on the way: the writer below holds the
+	// handler to its length.
+	passes bool
 	// streaming tells that the header is out.
 	streaming bool
 	// trailer tells that a token was announced as a trailer, silent that none is to be.
@@ -61,7 +64,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 	}()
 	next.ServeHTTP(rw, x.request)
 	action := ""
-	if x.running() != nil {
+	if x.seal() != nil {
 		action = x.actionOf()
 	}
 	panicked = false
@@ -90,6 +93,7 @@ func (rw *response) abandon(panicked any) {
 		outcome = core.OutcomeCancelled
 	}
 	rw.x.finish(core.Completion{Action: rw.x.route(), Outcome: outcome, Keep: true}) //nolint:errcheck // observers were told, and the connection ends anyway
+	strip(rw.w.Header())                                                             // who answers instead finds no token of others
 	if panicked != nil {                                                             // or the goroutine ends
 		panic(panicked) //nolint:forbidigo // it is the handler's
 	}
@@ -119,7 +123,7 @@ func (rw *response) end(action string) {
 	// A message that is refused after all is recorded, and gets no answer.
 	c := core.Completion{
 		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status,
-		Keep: differs != nil || rw.hijacked || rw.streaming && rw.short(),
+		Keep: differs != nil || rw.hijacked || rw.streaming && rw.short() || x.turnedAway(),
 	}
 	if x.running() != nil {
 		c.OutHash = rw.content()
@@ -165,10 +169,10 @@ func (rw *response) content() core.Hash {
 		return core.Hash{}
 	case rw.hash != nil:
 		return core.Hash{Sum: [32]byte(rw.hash.Sum(nil)), Present: true}
-	case rw.written == 0 || rw.isHead():
+	case rw.isHead() || !bodyAllowed(rw.status) || rw.written == 0 && !rw.streaming:
 		return emptyHash
 	case rw.streaming:
-		return core.Hash{} // the task began when some of it had gone by
+		return core.Hash{} // the task began when some of it may have gone by
 	}
 	return core.Hash{Sum: sha256.Sum256(rw.buf), Present: true}
 }

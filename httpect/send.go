@@ -137,11 +137,8 @@ var errBufferUnsent = errors.New("httpect: the response could not be written")
 // stream sends the header, with a trailer announced if a token is to follow, and what
 // was kept.
 func (rw *response) stream() error {
-	x, r := rw.x, rw.x.request
-	if r.ProtoMajor == 1 && !rw.duplex {
-		x.settle(r.Close || rw.header.first("Connection") == "close")
-	}
-	if bad := x.differs(); bad != nil && !rw.silent {
+	rw.settle()
+	if bad := rw.x.differs(); bad != nil && !rw.silent {
 		return bad // nothing is out yet: the response becomes a refusal
 	}
 	rw.begin()
@@ -151,10 +148,24 @@ func (rw *response) stream() error {
 	return nil
 }
 
+// settle sees to the request's body before the header goes out, where net/http may drop of
+// it what was not read.
+func (rw *response) settle() {
+	r := rw.x.request
+	if r.ProtoMajor != 1 || rw.duplex {
+		return
+	}
+	connection := rw.w.Header().Get("Connection")
+	if rw.header != nil {
+		connection = rw.header.first("Connection")
+	}
+	rw.x.settle(r.Close || connection == "close")
+}
+
 // begin sends the header and what was kept, come what may.
 func (rw *response) begin() {
 	x, r := rw.x, rw.x.request
-	rw.trailer = !rw.silent && !x.refused && x.task != nil && x.task.Answerable() && r.ProtoAtLeast(1, 1)
+	rw.trailer = !rw.silent && !x.turnedAway() && x.task != nil && x.task.Answerable() && r.ProtoAtLeast(1, 1)
 	rw.streaming = true
 	if x.task != nil {
 		rw.hash = sha256.New()

@@ -100,11 +100,22 @@ func ownTrailer(req, out *http.Request) {
 	own := req.Trailer.Clone()
 	strip(own)
 	out.Trailer = own
-	if out.Body != nil && out.Body != http.NoBody {
-		out.Body = &lateTrailer{out.Body, func() {
-			maps.Copy(own, req.Trailer)
-			strip(own)
-		}}
+	if out.Body == nil || out.Body == http.NoBody {
+		return
+	}
+	end := func() {
+		maps.Copy(own, req.Trailer)
+		strip(own)
+	}
+	out.Body = &lateTrailer{out.Body, end}
+	if again := out.GetBody; again != nil {
+		out.GetBody = func() (io.ReadCloser, error) {
+			b, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return &lateTrailer{b, end}, nil
+		}
 	}
 }
 
@@ -172,6 +183,9 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 	d.Done()                           // also where it failed: the peer may have got it
 	if err != nil {
 		return nil, err
+	}
+	if resp.Body == nil { // as http.Client puts up with
+		resp.Body = http.NoBody
 	}
 	return &answer{t: t, d: d, to: to, sent: sent, resp: resp, ctx: ctx, decode: decode}, nil
 }

@@ -43,7 +43,9 @@ func (rw *response) decide(status int) {
 	}
 	rw.status = status
 	if !rw.waits() {
-		rw.length = -1 // the writer below holds the handler to it
+		rw.passes = true
+		rw.length = ownLength(rw.w.Header().Get("Content-Length"))
+		rw.settle()
 		rw.begin()
 		return
 	}
@@ -87,7 +89,7 @@ func write[T []byte | string](rw *response, p T) (int, error) {
 		return 0, nil
 	case !bodyAllowed(rw.status):
 		return 0, http.ErrBodyNotAllowed
-	case rw.length >= 0 && rw.written+int64(len(p)) > rw.length:
+	case !rw.passes && rw.length >= 0 && rw.written+int64(len(p)) > rw.length:
 		return 0, http.ErrContentLength
 	}
 	rw.written += int64(len(p))
@@ -143,6 +145,7 @@ func (rw *response) ReadFrom(src io.Reader) (n int64, err error) {
 	if rw.streaming && rw.hash == nil && !rw.hijacked {
 		more, err = io.Copy(rw.w, src)
 		rw.written += more
+		rw.failed = rw.failed || err != nil // of reading or writing: the response is not whole
 	} else {
 		more, err = rw.copy(src)
 	}

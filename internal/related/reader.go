@@ -50,8 +50,11 @@ func (r *Reader) read(l Limits) error {
 	if r.Tokens, err = tokens(text, l); err != nil {
 		return err
 	}
-	if r.Header, err = r.header(); err != nil || !isReceipts(r.Header) {
+	if r.Header, err = r.header(); err != nil {
 		return err
+	}
+	if !isReceipts(r.Header) {
+		return plain(r.Header)
 	}
 	if err = exactly(r.Header, receiptsType); err != nil {
 		return err
@@ -62,8 +65,19 @@ func (r *Reader) read(l Limits) error {
 	if !isStructured(r.Receipts) {
 		return malformed("the receipts are not the text of a field")
 	}
-	r.Header, err = r.header()
-	return err
+	if r.Header, err = r.header(); err != nil {
+		return err
+	}
+	return plain(r.Header)
+}
+
+// plain refuses a form within a form: its tokens would be somebody's content, and pass
+// through gateways as such.
+func plain(h map[string]string) error {
+	if _, ours, _ := ParseType(h[ContentType]); ours {
+		return malformed("the body is of this form itself")
+	}
+	return nil
 }
 
 // only reads a header section that has a media type and nothing else.

@@ -27,6 +27,9 @@ func (h *Head) Frame(boundary string) (before, after string, err error) {
 			return "", "", malformed("a line is not a token")
 		}
 	}
+	if err := plain(h.Header); err != nil {
+		return "", "", err
+	}
 	fields, err := h.fields()
 	if err != nil {
 		return "", "", err
