@@ -21,9 +21,9 @@ type Fork struct {
 // them when all are done: then the graph is what the code says, whatever the timing.
 //
 //	fork := task.Fork(ctx)
-//	g, ctx := errgroup.WithContext(ctx)
+//	g, during := errgroup.WithContext(ctx) // ctx itself goes on after the group
 //	for _, page := range pages {
-//		on := fork.Branch(ctx)
+//		on := fork.Branch(during)
 //		g.Go(func() error { return fetch(on, page) })
 //	}
 //	err := g.Wait()

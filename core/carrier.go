@@ -73,6 +73,9 @@ var ErrNoTask = errors.New("ect: the context carries no task")
 // as its refusal would come late and elsewhere. Ask [Audiences.ByID] before where a message
 // goes to peers of both kinds.
 //
+// A peer that rejects missing predecessors needs an audience of at least Context 1, unless
+// the dispatch is the first thing of a root task: see [Audience].
+//
 // An answer comes back only if the peer sends it, in a message of its own. Verify that with
 // [Dispatch.Verify], as long as the task runs; without it the dispatch is the last that this
 // service's graph has of the message.
@@ -128,7 +131,8 @@ type ExtractInput struct {
 // it will be again; work that failed has to be dispatched again by its sender. Where work
 // may be done twice, say [ReplayIdempotent] and acknowledge after [Task.Finish]: each
 // delivery is then a task of its own, and the graph shows several after one dispatch. One
-// policy is of one verifier, so a queue may need a service of its own.
+// policy is of one verifier, so a queue may need a service of its own, over the same task
+// store ([WithTaskStore]).
 //
 // Claims are in this process's memory unless the verifier was given a store that is shared:
 // another instance, or the same one after a restart, takes a message that this one claimed.

@@ -26,7 +26,7 @@ var classes = [...]struct{ name, sentence string }{
 	ClassRejected:    {"rejected", "An execution context token was not accepted."},
 	ClassReplayed:    {"replayed", "An execution context token was presented before."},
 	ClassRequired:    {"required", "An execution context token is required."},
-	ClassTooLarge:    {"too-large", "The execution context tokens exceed a limit."},
+	ClassTooLarge:    {"too-large", "The execution context tokens, or the body that they speak of, exceed a limit."},
 	ClassUnsupported: {"unsupported", "Execution context tokens are not taken in the body here."},
 	ClassUnavailable: {"unavailable", "Execution context tokens cannot be verified at the moment."},
 	ClassUnrecorded:  {"unrecorded", "The task may have been done, but no record of it could be made."},

@@ -5,12 +5,12 @@ package httpect_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -51,6 +52,8 @@ func Example() {
 	billingKey, billingKeys := newKey("billing-1")
 
 	logger := slog.New(slog.DiscardHandler)
+	var records sync.Map // in place of a database
+	keep := func(_ context.Context, i *core.Issued) { records.Store(i.Claims().TaskID, i.Text()) }
 	refused := func(ctx context.Context, err *core.Error) {
 		logger.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
 	}
@@ -65,7 +68,7 @@ func Example() {
 		Missing:  core.RejectMissing,         // every predecessor of a request must be known
 		Replay:   core.ReplayOncePerInstance, // a token is acted on once
 		Body:     core.BodyMatch,             // the body is the one the sender recorded, if it did
-	}, core.WithObserver(core.Observer{Rejected: refused, BodyDiffered: refused})))
+	}, core.WithObserver(core.Observer{Issued: keep, Rejected: refused, BodyDiffered: refused})))
 	signer := must(core.NewSigner(billingKey, "billing-1"))
 	issuer := must(core.NewIssuer("https://billing.example", signer))
 	peers := must(core.NewAudiences(core.Audience{ID: "https://shop.example", Tokens: true, Hashes: true}))
@@ -91,7 +94,7 @@ func Example() {
 		must(core.NewIssuer("https://shop.example", must(core.NewSigner(shopKey, "shop-1")))),
 		must(core.NewAudiences(core.Audience{
 			ID: "https://billing.example", Endpoints: []string{billing.URL},
-			Tokens: true, Hashes: true, Answer: core.AnswerRequired,
+			Tokens: true, Hashes: true, Context: 1, Answer: core.AnswerRequired,
 		})),
 	))
 	// readme: call
@@ -103,8 +106,8 @@ func Example() {
 	req := must(http.NewRequestWithContext(ctx, http.MethodPost, billing.URL+"/invoices", strings.NewReader("order 7")))
 	resp := must(client.Do(req))
 	body, err := io.ReadAll(resp.Body) // reading to the end verifies the answer
-	if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
-		fmt.Println("the call failed:", resp.Status, err)
+	if err = cmp.Or(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
+		fmt.Printf("the call failed: %s, %v: %s\n", resp.Status, err, body) // the body says why
 	}
 	must(task.Finish(ctx, core.Completion{}))
 	// end
