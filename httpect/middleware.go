@@ -215,7 +215,7 @@ func (x *exchange) start(r *http.Request) *core.Error {
 		ctx = core.ContextWithReceived(ctx, x.received)
 	}
 	x.ctx = exchangeContext{ctx, x}
-	x.request = r.WithContext(&x.ctx)
+	x.request = r.WithContext(&x.ctx) //nolint:contextcheck // it is made of the request's
 	if carries(r.Header) {
 		x.request.Header = maps.Clone(r.Header)
 		strip(x.request.Header)
