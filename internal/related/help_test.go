@@ -90,7 +90,7 @@ func samples() map[string]*message {
 		"a tab within a field":  {related.Head{Tokens: []string{"e30"}, Header: map[string]string{related.ContentType: "a\tb"}}, "x"},
 		"a longer body":         {head("a.b.c"), strings.Repeat("0123456789\r\n--the-", 5000)},
 		"as long as the buffer": {head("a.b.c"), strings.Repeat("\r", 16<<10)},
-		"a body of the same":    {related.Head{Tokens: []string{"e30"}, Header: map[string]string{related.ContentType: related.Type("x")}}, "x"},
+		"a body like it":        {related.Head{Tokens: []string{"e30"}, Header: map[string]string{related.ContentType: `multipart/related; type="text/plain"; boundary=x`}}, "x"},
 		"four tokens":           {head("a", "b", "c", "d"), ""},
 		"a token of hyphens":    {head("--", "-the-boundary"), ""},
 		"receipts of hyphens":   {related.Head{Tokens: []string{"e30"}, Receipts: "--the-boundar", Header: map[string]string{}}, ""},

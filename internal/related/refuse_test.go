@@ -35,6 +35,9 @@ func TestMalformed(t *testing.T) {
 	tokens := func(content string) string { return part(tokensHeader, content) + bodyPart + ending }
 	header := func(h string) string { return tokenPart + part(h, "the body") + ending }
 	for name, text := range map[string]string{
+		"a form within":                      tokenPart + part("Content-Type: "+related.Type("x"), "the body") + ending,
+		"a form within, after receipts":      tokenPart + proofPart + part(`Content-Type: Multipart/Related; boundary=x; type="application/exec+jwt"`, "") + ending,
+		"a form within, of no boundary":      tokenPart + part(`Content-Type: multipart/related; type="application/exec+jwt"`, "") + ending,
 		"nothing":                            "",
 		"a preamble":                         "preamble\r\n" + tokenPart + bodyPart + ending,
 		"an empty line before":               "\r\n" + tokenPart + bodyPart + ending,
@@ -242,6 +245,7 @@ func TestFrameRefuses(t *testing.T) {
 		"a line end":            {func(h *related.Head) { h.Header[related.ContentType] = "a\r\nX: y" }, related.ErrMalformed},
 		"a bare CR":             {func(h *related.Head) { h.Header[related.ContentType] = "a\ry" }, related.ErrMalformed},
 		"a header too large":    {func(h *related.Head) { h.Header[related.ContentLanguage] = strings.Repeat("x", 8<<10) }, related.ErrTooLarge},
+		"a form within":         {func(h *related.Head) { h.Header[related.ContentType] = related.Type("x") }, related.ErrMalformed},
 		"receipts of two lines": {func(h *related.Head) { h.Receipts = "a\r\nb" }, related.ErrMalformed},
 		"receipts too large":    {func(h *related.Head) { h.Receipts = strings.Repeat("x", related.MaxReceiptBytes+1) }, related.ErrTooLarge},
 	} {
