@@ -302,6 +302,13 @@ func (b *body) drop(limit int64) {
 	}
 }
 
+// ended tells whether all of the body came.
+func (b *body) ended() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.complete
+}
+
 // forgo gives up the hash of a body whose end was not seen, as bytes of it may be dropped
 // below.
 func (b *body) forgo() {

@@ -12,9 +12,11 @@ import (
 // isOurs tells whether a field carries tokens or receipts, whatever its case, and also as
 // a trailer that net/http has not been told of before.
 func isOurs(name string) bool {
+	if n := len(name); n != len(FieldName) && n != len(receiptFieldName) && n < len(http.TrailerPrefix+FieldName) {
+		return false // as most fields are, at one look
+	}
 	name = strings.TrimPrefix(name, http.TrailerPrefix)
-	return len(name) >= len(FieldName) &&
-		(strings.EqualFold(name, FieldName) || strings.EqualFold(name, receiptFieldName))
+	return strings.EqualFold(name, FieldName) || strings.EqualFold(name, receiptFieldName)
 }
 
 // strip removes tokens and receipts from a header or trailer section, and what announces

@@ -164,14 +164,14 @@ const discarded = 256 << 10
 // header goes out. Of a chunked one it may drop a part and leave the rest to be read: of
 // that no hash is taken. A connection that ends with the response is left alone, as is a
 // handler under Observe, which loses nothing that net/http would have left it.
-func (x *exchange) settle(closing bool) {
-	if x.body == nil || closing || x.unread() >= discarded {
+func (x *exchange) settle(closing func() bool) {
+	if x.body == nil || x.body.ended() || closing() || x.unread() >= discarded {
 		return
 	}
 	if x.mode != Observe {
 		x.drain(true)
 	}
-	if !x.expects { // or net/http drops nothing
+	if !x.expects() { // or net/http drops nothing
 		x.body.forgo()
 	}
 }
@@ -181,7 +181,7 @@ func (x *exchange) settle(closing bool) {
 // A client that waits to be asked for its body, and has been answered instead, will not
 // send it.
 func (x *exchange) drain(answered bool) {
-	if x.body == nil || !x.want().Present && !x.inBody || answered && x.expects && !x.body.begun() {
+	if x.body == nil || !x.want().Present && !x.inBody || answered && x.expects() && !x.body.begun() {
 		return
 	}
 	x.body.drain(x.m.drain, false)

@@ -151,15 +151,17 @@ func (rw *response) stream() error {
 // settle sees to the request's body before the header goes out, where net/http may drop of
 // it what was not read.
 func (rw *response) settle() {
-	r := rw.x.request
-	if r.ProtoMajor != 1 || rw.duplex {
-		return
+	if rw.x.request.ProtoMajor == 1 && !rw.duplex {
+		rw.x.settle(rw.closing)
 	}
-	connection := rw.w.Header().Get("Connection")
+}
+
+// closing tells whether the connection ends with the response.
+func (rw *response) closing() bool {
 	if rw.header != nil {
-		connection = rw.header.first("Connection")
+		return rw.x.request.Close || rw.header.first("Connection") == "close"
 	}
-	rw.x.settle(r.Close || connection == "close")
+	return rw.x.request.Close || rw.w.Header().Get("Connection") == "close"
 }
 
 // begin sends the header and what was kept, come what may.

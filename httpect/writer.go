@@ -44,7 +44,11 @@ func (rw *response) decide(status int) {
 	rw.status = status
 	if !rw.waits() {
 		rw.passes = true
-		rw.length = ownLength(rw.w.Header().Get("Content-Length"))
+		if declared := rw.w.Header()["Content-Length"]; len(declared) > 0 {
+			rw.length = ownLength(declared[0])
+		} else {
+			rw.length = -1
+		}
 		rw.settle()
 		rw.begin()
 		return
