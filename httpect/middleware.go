@@ -93,10 +93,11 @@ type exchange struct {
 	mode  Mode
 	known core.Hash
 	// refused tells that a middleware further in refused the request, and reached that one
-	// let it through, as something in between may ask several.
-	refused, reached atomic.Bool
-	// came is the request as it came.
-	came *http.Request
+	// let it through, as something in between may ask several. expects tells that the sender
+	// waits to be asked for the body.
+	refused atomic.Bool
+	reached atomic.Int32
+	expects bool
 
 	// What every exchange needs, so that it costs no allocation of its own.
 	ctx      exchangeContext
@@ -128,7 +129,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.serveInner(w, r, next, outer)
 		return
 	}
-	x := &exchange{m: m, mode: m.mode, came: r}
+	x := &exchange{m: m, mode: m.mode, expects: r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != ""}
 	if r, x.fault = x.unfold(r); x.fault != nil {
 		m.service.Rejected(ctx, x.fault)
 		if m.mode != Observe {
@@ -250,12 +251,9 @@ func (x *exchange) release(ctx context.Context) error {
 	return x.received.Release(context.WithoutCancel(ctx))
 }
 
-// expects tells whether the sender waits to be asked for the body.
-func (x *exchange) expects() bool { return x.came.Header["Expect"] != nil }
-
 // turnedAway tells whether no handler saw the request, since a middleware further in
 // refused it.
-func (x *exchange) turnedAway() bool { return x.refused.Load() && !x.reached.Load() }
+func (x *exchange) turnedAway() bool { return x.refused.Load() && x.reached.Load() == 0 }
 
 // releaseIfRefused gives the claims back of a request that was turned away, unless something
 // on the way in has acted on it.

@@ -15,8 +15,8 @@ import (
 // serveInner raises the requirements on a request that was verified further out.
 func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next http.Handler, x *exchange) {
 	ctx := r.Context()
-	if above, ok := ctx.Value(deeperKey{}).(*atomic.Bool); ok {
-		above.Store(true)
+	if above, ok := ctx.Value(deeperKey{}).(*atomic.Bool); ok && !above.Swap(true) {
+		x.reached.Add(-1)
 	}
 	bad := m.enforce(ctx, x)
 	if bad == nil {
@@ -36,15 +36,17 @@ func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next htt
 // one: whether a handler is reached is then for it to say.
 type deeperKey struct{}
 
-// reach runs what is further in, and notes whether that was a handler.
+// reach runs what is further in, which counts as a handler until a middleware there says
+// that it is none: a handler may begin its response, and it may panic.
 func (m *middleware) reach(w http.ResponseWriter, r *http.Request, next http.Handler, x *exchange) {
-	deeper := new(atomic.Bool)
-	in := r.WithContext(context.WithValue(r.Context(), deeperKey{}, deeper))
+	x.reached.Add(1)
+	in := r.WithContext(context.WithValue(r.Context(), deeperKey{}, new(atomic.Bool)))
+	defer func() {
+		if in.Pattern != r.Pattern {
+			r.Pattern = in.Pattern // which net/http's mux sets on the request that it is given
+		}
+	}()
 	next.ServeHTTP(w, in)
-	r.Pattern = in.Pattern // which net/http's mux sets on the request that it is given
-	if !deeper.Load() {
-		x.reached.Store(true)
-	}
 }
 
 // enforce verifies and claims what was only observed further out.

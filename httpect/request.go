@@ -171,7 +171,7 @@ func (x *exchange) settle(closing func() bool) {
 	if x.mode != Observe {
 		x.drain(true)
 	}
-	if !x.expects() { // or net/http drops nothing
+	if !x.expects { // or net/http drops nothing
 		x.body.forgo()
 	}
 }
@@ -181,7 +181,7 @@ func (x *exchange) settle(closing func() bool) {
 // A client that waits to be asked for its body, and has been answered instead, will not
 // send it.
 func (x *exchange) drain(answered bool) {
-	if x.body == nil || !x.want().Present && !x.inBody || answered && x.expects() && !x.body.begun() {
+	if x.body == nil || !x.want().Present && !x.inBody || answered && x.expects && !x.body.begun() {
 		return
 	}
 	x.body.drain(x.m.drain, false)
