@@ -18,11 +18,13 @@ import (
 	"github.com/go-ect/ect/httpect"
 )
 
-// bench is a case with its target: a ratio to its floor, or what it may take beyond it.
+// bench is a case with its target: a ratio to its floor, or what it may take, or allocate,
+// beyond it.
 type bench struct {
 	name        string
 	ratioTarget float64
 	target      time.Duration
+	allocTarget float64
 	make        func() (base, ours *runner, err error)
 }
 
@@ -54,6 +56,10 @@ func benches() []bench {
 			return middleware(false)
 		}},
 		{name: "middleware that records / chi with bare crypto and a signature", ratioTarget: 1.10, make: func() (*runner, *runner, error) {
+			return middleware(true)
+		}},
+		{name: "verification, allocations beyond those of crypto/ecdsa", allocTarget: 40, make: verification},
+		{name: "a request recorded, allocations beyond those of crypto/ecdsa", allocTarget: 40, make: func() (*runner, *runner, error) {
 			return middleware(true)
 		}},
 		{name: "L1, verified and recorded, over a bare chi route", target: 5 * time.Microsecond, make: unsigned},

@@ -66,8 +66,11 @@ func (r *row) value() float64 {
 }
 
 func (r *row) met() bool {
-	if r.ratioTarget > 0 {
+	switch {
+	case r.ratioTarget > 0:
 		return r.ratio <= r.ratioTarget
+	case r.allocTarget > 0:
+		return r.value() <= r.allocTarget
 	}
 	return r.value() < float64(r.target)
 }
@@ -98,6 +101,12 @@ func measure(b bench, s settings) (r row, err error) {
 	}
 	defer ours.stop()
 	r = row{bench: b}
+	if b.allocTarget > 0 {
+		if r.base, err = allocations(base); err == nil {
+			r.ours, err = allocations(ours)
+		}
+		return r, err
+	}
 	nBase, nOurs := calibrate(base, s.slice), calibrate(ours, s.slice)
 	var bs, os, ratios []float64
 	runtime.GC()
@@ -120,6 +129,29 @@ func measure(b bench, s settings) (r row, err error) {
 		r.top, err = top(ours, s)
 	}
 	return r, err
+}
+
+// allocations returns how often a case allocates a run, a fraction of which belongs to
+// tables that grow.
+func allocations(c *runner) (float64, error) {
+	const runs = 2000
+	if _, err := turn(c, runs); err != nil { // what is made once is made by then
+		return 0, err
+	}
+	if c.prepare != nil {
+		if err := c.prepare(runs); err != nil {
+			return 0, err
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		if err := c.run(); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / runs, nil
 }
 
 // calibrate returns how many runs take about as long as a turn.
@@ -197,13 +229,18 @@ func write(w io.Writer, rows []row, s settings) error {
 // line is a row of the table.
 func (r *row) line() string {
 	measured, target, verdict := nanos(r.value()), "under "+r.target.String(), "met"
-	if r.ratioTarget > 0 {
+	base, ours := nanos(r.base), nanos(r.ours)
+	switch {
+	case r.ratioTarget > 0:
 		measured, target = fmt.Sprintf("%.3f", r.ratio), fmt.Sprintf("at most %.2f", r.ratioTarget)
+	case r.allocTarget > 0:
+		base, ours = fmt.Sprintf("%.1f", r.base), fmt.Sprintf("%.1f", r.ours)
+		measured, target = fmt.Sprintf("%.1f", r.value()), fmt.Sprintf("at most %.0f", r.allocTarget)
 	}
 	if !r.met() {
 		verdict = "MISSED"
 	}
-	return strings.Join([]string{r.name, nanos(r.base), nanos(r.ours), measured + r.extra, target, verdict}, "\t") + "\n"
+	return strings.Join([]string{r.name, base, ours, measured + r.extra, target, verdict}, "\t") + "\n"
 }
 
 func nanos(ns float64) string {
