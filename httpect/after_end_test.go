@@ -44,14 +44,19 @@ func TestNoTaskAfterEnd(t *testing.T) {
 				if h == nil {
 					next = httpect.Middleware(p.caller)(untouched(t))
 				}
-				front := serve(t, proto, httpect.Middleware(p.caller, httpect.WithMode(httpect.Optional))(
+				inner := httpect.Middleware(p.caller, httpect.WithMode(httpect.Optional))(
 					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						left <- context.WithoutCancel(r.Context())
 						next.ServeHTTP(w, r)
-					})))
+					}))
+				ended := make(chan struct{}, 1)
+				front := serve(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() { ended <- struct{}{} }()
+					inner.ServeHTTP(w, r)
+				}))
 				front.do(newRequest(t, "GET", front.URL, nil)) //nolint:errcheck // some of them end without a response
 				ctx := wait(t, left, "the handler")
-				front.Close() // waits for the end of it
+				wait(t, ended, "the end of the exchange") // which a server does not wait for once it is hijacked
 				if err := call(ctx, p.client, p.site.URL, strings.NewReader("late")); err == nil {
 					t.Error("a call after the end succeeds")
 				}
