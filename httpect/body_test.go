@@ -23,7 +23,7 @@ func chunked(b []byte) io.Reader { return io.MultiReader(bytes.NewReader(b)) }
 func sized(b []byte) io.Reader { return bytes.NewReader(b) }
 
 // bodySizes are around the places where something changes.
-var bodySizes = []int{0, 1, 100, httpect.HoldBack - 1, httpect.HoldBack, httpect.HoldBack + 1, 3 * httpect.HoldBack, 100_000}
+var bodySizes = []int{0, 1, 100, 511, 512, 513, 2047, 2048, 2049, httpect.HoldBack - 1, httpect.HoldBack, httpect.HoldBack + 1, 3 * httpect.HoldBack, 100_000}
 
 func TestBodyBound(t *testing.T) {
 	for how, reader := range map[string]func([]byte) io.Reader{"sized": sized, "chunked": chunked} {

@@ -82,8 +82,6 @@ type exchange struct {
 	// request is what the handler got; its route is known once the handler returned.
 	request *http.Request
 	body    *body
-	// declared is the length of the body as the sender declared it, -1 if it did not.
-	declared int64
 	// outer is the request whose body it is; trailer is what the handler sees of its trailer.
 	outer    *http.Request
 	trailer  http.Header
@@ -142,7 +140,6 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		x.evidence.Peer = peerOf(r.TLS)
 	}
 	if m.binding == core.BodyRequire && !x.known.Present {
-		x.declared = r.ContentLength
 		x.takeBody(r)
 	}
 	if err := x.verify(ctx); err != nil {

@@ -240,6 +240,7 @@ func TestWiring(t *testing.T) {
 		"no such length":       func() { httpect.Middleware(w.service, httpect.WithLengthPolicy(httpect.KeepLength+1)) },
 		"negative buffer":      func() { httpect.Middleware(w.service, httpect.WithResponseBuffer(-1)) },
 		"negative drain":       func() { httpect.Middleware(w.service, httpect.WithDrain(-1)) },
+		"negative body buffer": func() { httpect.Middleware(w.service, httpect.WithBodyBuffer(-1)) },
 		"a later option is it": func() { httpect.Middleware(w.service, httpect.WithDrain(1), httpect.WithDrain(-1)) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func (b *requestBody) atClose() {
 // readBody reads all of the body, for a policy that requires it to be compared before the
 // token is claimed.
 func (x *exchange) readBody(context.Context) (core.Hash, error) {
-	if x.declared > x.m.whole {
+	if x.outer.ContentLength > x.m.whole {
 		return core.Hash{}, errBodyTooLarge
 	}
 	sum, err := x.body.whole(x.m.whole)
@@ -161,9 +161,10 @@ func contentOf(r *http.Request) core.Hash {
 const discarded = 256 << 10
 
 // settle sees to the end of a bound body that net/http would drop unseen as soon as the
-// header goes out. Of a chunked one it may drop a part and leave the rest to be read: of
-// that no hash is taken. A connection that ends with the response is left alone, as is a
-// handler under Observe, which loses nothing that net/http would have left it.
+// header goes out. It may drop a part and leave the rest to be read, or drop it while
+// somebody reads: so no hash is taken of what did not end by then. A connection that ends
+// with the response is left alone, and under Observe nothing is read that the handler would
+// then miss.
 func (x *exchange) settle(closing func() bool) {
 	if x.body == nil || x.body.ended() || closing() || x.unread() >= discarded {
 		return
