@@ -170,6 +170,15 @@ type expectation struct {
 // Verify accepts or refuses one message. The error is an [*Error]; nothing of a token
 // that failed is in it.
 func (v *Verifier) Verify(ctx context.Context, p Presented) (*Received, error) {
+	r, err := v.accept(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// accept is Verify, its error in the type that it has.
+func (v *Verifier) accept(ctx context.Context, p Presented) (*Received, *Error) {
 	r, err := v.verify(ctx, p)
 	if err != nil {
 		v.cfg.observers.rejected(ctx, err)
