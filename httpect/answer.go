@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/tlspeer"
 )
 
 // answer is the body of a response to a dispatch: it verifies the answer and holds the
@@ -116,7 +117,7 @@ func (a *answer) begin(req *http.Request) *http.Response {
 func (a *answer) verify(values []string) error {
 	p := core.Presented{Values: values}
 	if a.resp.TLS != nil {
-		p.Evidence.Peer = peerOf(a.resp.TLS)
+		p.Evidence.Peer = tlspeer.Identity(a.resp.TLS)
 	}
 	r, err := a.d.Verify(a.ctx, p)
 	if err != nil {

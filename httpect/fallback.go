@@ -41,7 +41,7 @@ func (x *exchange) unfold(r *http.Request) (*http.Request, *core.Error) {
 		return r, formError(err)
 	case r.Header["Content-Encoding"] != nil || r.Header[transferEncoding] != nil:
 		return r, core.NewError(core.CodeMalformed, errors.New("a body that holds tokens is encoded"))
-	case anyToken(x.values) || anyToken(r.Header[receiptFieldName]):
+	case core.AnyToken(x.values) || core.AnyToken(r.Header[receiptFieldName]):
 		return r, core.NewError(core.CodeMalformed, errors.New("tokens or receipts in both field and body"))
 	}
 	x.source = newSource(r)

@@ -12,13 +12,14 @@ import (
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/internal/related"
+	"github.com/go-ect/ect/internal/section"
 )
 
 // carry gives a request its tokens: in the header section the dispatch and what context
 // has room beside it, or all in the body where there is no room for the dispatch
 // (profile 9.2, 9.3).
 func carry(out *http.Request, to core.Audience, tokens []string) error {
-	if n := fitting(tokens, sectionSize(out), DefaultHeaderBytes); n > 0 {
+	if n := section.Fit(tokens, FieldName, sectionSize(out), DefaultHeaderBytes); n > 0 {
 		out.Header[FieldName] = tokens[:n]
 		return nil
 	}
@@ -32,7 +33,7 @@ func carry(out *http.Request, to core.Audience, tokens []string) error {
 }
 
 // sectionSize returns the bytes of the header section of a request.
-func sectionSize(out *http.Request) int { return headerSize(out.Header) + len(out.URL.RequestURI()) }
+func sectionSize(out *http.Request) int { return section.Size(out.Header) + len(out.URL.RequestURI()) }
 
 // fold puts tokens into the body of a request, and the fields that describe the body
 // beside it. Others that do, such as Content-Digest, stay where they are and go on

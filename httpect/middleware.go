@@ -5,7 +5,6 @@ package httpect
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/tlspeer"
 )
 
 // Middleware returns a middleware that verifies the tokens of requests, records what
@@ -67,11 +67,8 @@ type middleware struct {
 
 // exchange is one request and its response on their way through the middleware.
 type exchange struct {
-	m        *middleware
-	received *core.Received // nil where no valid head came
-	task     *core.Task     // nil where the service records nothing, or nobody asked
-	// prepared is the task of a request without a token, until somebody asks for it.
-	prepared *core.PreparedTask
+	core.Entry
+	m *middleware
 	// values are the tokens, inBody tells that they came in the body, which then comes
 	// from source. fault says why the body was not looked into under Observe.
 	values   []string
@@ -137,47 +134,28 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	x.known = contentOf(r)
 	if r.TLS != nil {
-		x.evidence.Peer = peerOf(r.TLS)
+		x.evidence.Peer = tlspeer.Identity(r.TLS)
 	}
 	if m.binding == core.BodyRequire && !x.known.Present {
 		x.takeBody(r)
 	}
-	if err := x.verify(ctx); err != nil {
-		m.writeProblem(w, r, err)
-		return
+	if x.fault == nil {
+		if err := x.Verify(ctx, m.service, m.mode, x.presented()); err != nil {
+			m.writeProblem(w, r, err)
+			return
+		}
 	}
 	if err := x.start(r); err != nil {
-		if rel := x.release(ctx); rel != nil {
-			err = core.NewError(err.Code, errors.Join(err, rel))
-		}
-		m.service.Rejected(ctx, err)
 		m.writeProblem(w, r, err)
 		return
 	}
 	x.record(w, next) //nolint:contextcheck // the exchange's request has it
 }
 
-// verify looks at the tokens of the request as the mode says. Without an error the
-// request may go on, with what was received or without.
-func (x *exchange) verify(ctx context.Context) *core.Error {
-	if x.fault != nil || x.m.mode == Optional && !anyToken(x.values) {
-		return nil
-	}
-	r, err := x.m.service.Verifier().Verify(ctx, x.presented())
-	if err == nil {
-		x.received = r
-		return nil
-	}
-	bad := asError(err)
-	if x.m.mode == Observe {
-		return nil
-	}
-	return bad
-}
-
+// presented is what came with the request, as the verifier looks at it.
 func (x *exchange) presented() core.Presented {
 	p := core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known, Observe: x.mode == Observe,
+		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known,
 	}
 	if x.m.binding == core.BodyRequire && !x.known.Present {
 		p.ReadContent = x.readBody
@@ -185,32 +163,11 @@ func (x *exchange) presented() core.Presented {
 	return p
 }
 
-// asError takes what a verifier or a task returned as the error it documents.
-func asError(err error) *core.Error {
-	if e, ok := errors.AsType[*core.Error](err); ok {
-		return e
-	}
-	return core.NewError(core.CodeUnavailable, err)
-}
-
 // start begins the task, and makes the request that the handler will get.
 func (x *exchange) start(r *http.Request) *core.Error {
-	ctx := r.Context()
-	if x.m.service.Records() {
-		var err error
-		switch {
-		case x.received != nil:
-			ctx, x.task, err = x.m.service.AcceptTask(ctx, x.received, method(r))
-		case x.m.mode == Optional:
-			ctx, x.prepared, err = x.m.service.PrepareTask(ctx, method(r))
-		default:
-			ctx, x.task, err = x.m.service.StartTask(ctx, method(r))
-		}
-		if err != nil {
-			return core.NewError(core.CodeUnavailable, err)
-		}
-	} else if x.received != nil {
-		ctx = core.ContextWithReceived(ctx, x.received)
+	ctx, err := x.Begin(r.Context(), x.m.service, x.m.mode, method(r))
+	if err != nil {
+		return err
 	}
 	x.ctx = exchangeContext{ctx, x}
 	x.request = r.WithContext(&x.ctx) //nolint:contextcheck // it is made of the request's
@@ -222,32 +179,6 @@ func (x *exchange) start(r *http.Request) *core.Error {
 	return nil
 }
 
-// running returns the task, if there is one by now.
-func (x *exchange) running() *core.Task {
-	if x.task == nil && x.prepared != nil {
-		x.task, _ = x.prepared.Task()
-	}
-	return x.task
-}
-
-// seal returns the task, if there is one. From then on none begins: the handler is done.
-func (x *exchange) seal() *core.Task {
-	if x.prepared != nil {
-		x.task, _ = x.prepared.End()
-		x.prepared = nil
-	}
-	return x.task
-}
-
-// release gives the claims back: no handler saw the request. The request's own context
-// may be done already.
-func (x *exchange) release(ctx context.Context) error {
-	if x.received == nil {
-		return nil
-	}
-	return x.received.Release(context.WithoutCancel(ctx))
-}
-
 // turnedAway tells whether no handler saw the request, since a middleware further in
 // refused it.
 func (x *exchange) turnedAway() bool { return x.refused.Load() && x.reached.Load() == 0 }
@@ -255,10 +186,10 @@ func (x *exchange) turnedAway() bool { return x.refused.Load() && x.reached.Load
 // releaseIfRefused gives the claims back of a request that was turned away, unless something
 // on the way in has acted on it.
 func (x *exchange) releaseIfRefused() bool {
-	if task := x.running(); !x.turnedAway() || task != nil && task.Acted() {
+	if task := x.Task(); !x.turnedAway() || task != nil && task.Acted() {
 		return false
 	}
-	if err := x.release(x.request.Context()); err != nil {
+	if err := x.Release(x.request.Context()); err != nil {
 		x.m.service.Rejected(x.request.Context(), core.NewError(core.CodeUnavailable, err))
 	}
 	return true

@@ -5,7 +5,6 @@ package httpect
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 
@@ -20,7 +19,7 @@ func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next htt
 	}
 	bad := m.enforce(ctx, x)
 	if bad == nil {
-		if bad = m.raise(x); bad != nil {
+		if bad = x.Raise(x.mode, m.mode, m.minLevel); bad != nil {
 			m.service.Rejected(ctx, bad)
 		}
 	}
@@ -62,20 +61,7 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 		m.service.Rejected(ctx, x.fault)
 		return x.fault
 	}
-	if m.mode == Optional && !anyToken(x.values) {
-		return nil
-	}
-	r, err := m.service.Verifier().Verify(ctx, x.presented())
-	if err != nil {
-		return asError(err)
-	}
-	seen := x.received != nil
-	x.rebind(func() { x.received = r })
-	if !seen {
-		// The request was taken for one without a head, since the same could not be verified
-		// a moment ago.
-		bad := core.NewError(core.CodeUnavailable, errors.New("the tokens verified at the second look alone"))
-		m.service.Rejected(ctx, bad)
+	if bad := x.Enforce(ctx, m.service, m.mode, x.presented(), x.rebind); bad != nil {
 		return bad
 	}
 	if x.body == nil || !x.want().Present {
@@ -102,20 +88,4 @@ func (x *exchange) rebind(change func()) {
 		defer x.body.reading.Unlock()
 	}
 	change()
-}
-
-// raise says what of this middleware's requirements a request does not meet.
-func (m *middleware) raise(x *exchange) *core.Error {
-	if x.received == nil {
-		if m.mode == Optional || x.mode == Observe { // observers were told already
-			return nil
-		}
-		return core.NewError(core.CodeRequired, errors.New("no token came"))
-	}
-	for _, h := range x.received.Heads() {
-		if h.Level() < m.minLevel {
-			return core.NewError(core.CodeLevel, errors.New("below the minimum level of the route"))
-		}
-	}
-	return nil
 }

@@ -11,16 +11,17 @@ import (
 )
 
 // Mode says what becomes of requests whose tokens are missing or bad (profile 9.5).
-type Mode uint8
+type Mode = core.Mode
 
+// The modes of a [Middleware].
 const (
 	// Enforce refuses requests without a token and with a bad one. It is the default.
-	Enforce Mode = iota
+	Enforce = core.Enforce
 	// Optional lets requests without a token through; a bad one is refused all the same.
-	Optional
+	Optional = core.Optional
 	// Observe refuses nothing and claims nothing: what would have been refused is
 	// reported to observers, and the task is recorded as a root.
-	Observe
+	Observe = core.Observe
 )
 
 // LengthPolicy says what becomes of a Content-Length that a handler sets itself on a

@@ -87,7 +87,7 @@ func (x *exchange) bindBody(r *http.Request) {
 		return
 	}
 	if x.body == nil {
-		if x.task == nil && x.prepared == nil && !want.Present && r.Trailer == nil && !x.inBody {
+		if !x.m.service.Records() && !want.Present && r.Trailer == nil && !x.inBody {
 			return
 		}
 		x.takeBody(r)
@@ -131,10 +131,10 @@ func (x *exchange) differs() *core.Error {
 
 // want is the hash that the body must have, absent if it is not bound to one.
 func (x *exchange) want() core.Hash {
-	if x.m.binding == core.BodyIgnore || x.received == nil {
+	if x.m.binding == core.BodyIgnore || x.Received() == nil {
 		return core.Hash{}
 	}
-	s, ok := x.received.Sender()
+	s, ok := x.Received().Sender()
 	if !ok {
 		return core.Hash{}
 	}
@@ -142,8 +142,8 @@ func (x *exchange) want() core.Hash {
 }
 
 func (x *exchange) setBodyState(s core.BodyState) {
-	if x.task != nil {
-		x.task.SetBodyState(s)
+	if task := x.Task(); task != nil {
+		task.SetBodyState(s)
 	}
 }
 

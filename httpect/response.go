@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/limited"
 )
 
 // response stands between the handler and the connection: it hashes what is written,
@@ -64,7 +65,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 	}()
 	next.ServeHTTP(rw, x.request)
 	action := ""
-	if x.seal() != nil {
+	if x.End() != nil {
 		action = x.actionOf()
 	}
 	panicked = false
@@ -86,7 +87,7 @@ func (x *exchange) record(w http.ResponseWriter, next http.Handler) {
 // abandon ends the task of a handler that panicked. The panic goes on; what the handler
 // wrote and was kept back is dropped.
 func (rw *response) abandon(panicked any) {
-	rw.x.seal()
+	rw.x.End()
 	outcome := core.OutcomeError
 	//nolint:errorlint // as net/http compares
 	if panicked == http.ErrAbortHandler && rw.gone() { // as proxies do whose client left
@@ -125,7 +126,7 @@ func (rw *response) end(action string) {
 		Action: action, Outcome: rw.outcome(differs != nil), Status: rw.status,
 		Keep: differs != nil || rw.hijacked || rw.streaming && rw.short() || x.turnedAway(),
 	}
-	if x.running() != nil {
+	if x.Task() != nil {
 		c.OutHash = rw.content()
 	}
 	answer, err := x.finish(c)
@@ -180,16 +181,17 @@ func (rw *response) content() core.Hash {
 // finish issues the task token, if the service records. The request's context may be
 // done; the record is not.
 func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
-	if x.running() == nil {
+	task := x.Task()
+	if task == nil {
 		return &core.Answer{}, nil
 	}
-	ctx := &limited{Context: context.WithoutCancel(x.request.Context()), end: time.Now().Add(issueTimeout)}
-	defer ctx.stop()
+	ctx := limited.Until(context.WithoutCancel(x.request.Context()), time.Now().Add(issueTimeout))
+	defer ctx.Stop()
 	c.InpHash = emptyHash
 	if x.body != nil {
 		c.InpHash = x.body.content()
 	}
-	a, err := x.task.Finish(ctx, c)
+	a, err := task.Finish(ctx, c)
 	if err != nil {
 		x.m.service.Unrecorded(ctx, core.NewError(core.CodeUnrecorded, err))
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/section"
 )
 
 // sendHeader sends a response that was kept whole, its token in the header.
@@ -23,7 +24,7 @@ func (rw *response) sendHeader(a *core.Answer) {
 			return // there is nothing to send
 		}
 		var tokens []string
-		if tokens, fits = fit(a, headerSize(h), DefaultHeaderBytes); fits {
+		if tokens, fits = fit(a, section.Size(h), DefaultHeaderBytes); fits {
 			h[FieldName] = tokens
 		}
 	})
@@ -62,13 +63,13 @@ func (rw *response) trailerSize() int {
 			own[bare] = values
 		}
 	}
-	return headerSize(own)
+	return section.Size(own)
 }
 
 // fit returns the tokens of an answer that a section has room for, context left out
 // first (profile 9.2), and whether that is any.
 func fit(a *core.Answer, size, limit int) ([]string, bool) {
-	n := fitting(a.Tokens, size, limit)
+	n := section.Fit(a.Tokens, FieldName, size, limit)
 	return a.Tokens[:n], n > 0
 }
 
@@ -167,9 +168,13 @@ func (rw *response) closing() bool {
 // begin sends the header and what was kept, come what may.
 func (rw *response) begin() {
 	x, r := rw.x, rw.x.request
-	rw.trailer = !rw.silent && !x.turnedAway() && x.task != nil && x.task.Answerable() && r.ProtoAtLeast(1, 1)
+	var task *core.Task
+	if !rw.passes { // or one that has begun since was not counted with
+		task = x.Task()
+	}
+	rw.trailer = !rw.silent && !x.turnedAway() && task != nil && task.Answerable() && r.ProtoAtLeast(1, 1)
 	rw.streaming = true
-	if x.task != nil {
+	if task != nil {
 		rw.hash = sha256.New()
 		rw.hash.Write(rw.buf)
 	}

@@ -74,7 +74,7 @@ func ownLength(field string) int64 {
 // a body that may differ, or be cut short in its envelope.
 func (rw *response) waits() bool {
 	x := rw.x
-	return x.running() != nil || x.body != nil && (x.inBody || x.want().Present)
+	return x.Task() != nil || x.body != nil && (x.inBody || x.want().Present)
 }
 
 // Write implements http.ResponseWriter.

@@ -1,13 +1,14 @@
 // SPDX-FileCopyrightText: The go-ect authors
 // SPDX-License-Identifier: Apache-2.0
 
-package httpect
+// Package tlspeer says who is at the other end of a TLS connection.
+package tlspeer
 
 import "crypto/tls"
 
-// peerOf returns the identity that TLS authenticated: the one URI SAN of a certificate
+// Identity returns the identity that TLS authenticated: the one URI SAN of a certificate
 // whose chain was verified, "" if there is none.
-func peerOf(s *tls.ConnectionState) string {
+func Identity(s *tls.ConnectionState) string {
 	if len(s.VerifiedChains) == 0 || len(s.VerifiedChains[0]) == 0 {
 		return ""
 	}

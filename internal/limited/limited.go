@@ -1,7 +1,9 @@
 // SPDX-FileCopyrightText: The go-ect authors
 // SPDX-License-Identifier: Apache-2.0
 
-package httpect
+// Package limited is a context that ends at a time and costs no timer until it is waited
+// for.
+package limited
 
 import (
 	"context"
@@ -9,9 +11,10 @@ import (
 	"time"
 )
 
-// limited is a context that ends at a time. Unlike that of context.WithDeadline it costs
-// no timer until somebody waits for it: a signer in this process never does.
-type limited struct {
+// Context is a context that ends at a time. Unlike that of context.WithDeadline it costs
+// no timer until somebody waits for it: a signer in this process never does. It is safe for
+// concurrent use.
+type Context struct {
 	context.Context //nolint:containedctx // it is one itself
 	end             time.Time
 
@@ -20,8 +23,14 @@ type limited struct {
 	cancel context.CancelFunc
 }
 
+// Until returns a context that ends with parent, at a time, or with [Context.Stop], which
+// must be called.
+func Until(parent context.Context, end time.Time) *Context {
+	return &Context{Context: parent, end: end}
+}
+
 // Deadline implements context.Context.
-func (l *limited) Deadline() (time.Time, bool) {
+func (l *Context) Deadline() (time.Time, bool) {
 	if d, ok := l.Context.Deadline(); ok && d.Before(l.end) {
 		return d, true
 	}
@@ -29,7 +38,7 @@ func (l *limited) Deadline() (time.Time, bool) {
 }
 
 // Done implements context.Context.
-func (l *limited) Done() <-chan struct{} {
+func (l *Context) Done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inner == nil {
@@ -39,7 +48,7 @@ func (l *limited) Done() <-chan struct{} {
 }
 
 // Err implements context.Context.
-func (l *limited) Err() error {
+func (l *Context) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -51,8 +60,8 @@ func (l *limited) Err() error {
 	return l.Context.Err()
 }
 
-// stop ends the context.
-func (l *limited) stop() {
+// Stop ends the context. It may be called more than once.
+func (l *Context) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inner == nil {
