@@ -243,6 +243,12 @@ func (m *message) checkBody(ctx context.Context) *Error {
 		return nil
 	}
 	named := s != nil && s.claims.OutHash.Present
+	if m.p.NoContent {
+		if named {
+			return refuse(CodeBody, "the sender's record names content, and none came")
+		}
+		return nil
+	}
 	if policy == BodyRequire && (!named || m.p.answers != nil && !s.claims.InpHash.Present) {
 		return refuse(CodeBody, "the sender's record names no body")
 	}

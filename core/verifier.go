@@ -145,6 +145,10 @@ type Presented struct {
 	// Content is the hash of the body, where all of it is known before the handler
 	// runs; absent if not.
 	Content Hash
+	// NoContent says that there was no content at all, not even an empty one, as with a gRPC
+	// call that ended without a message (profile 9.6): a record that names one is refused
+	// unless the policy is [BodyIgnore], and [BodyRequire] asks for none.
+	NoContent bool
 	// ReadContent reads all of a body whose hash is not known. It is called under
 	// [BodyRequire] alone, once, when nothing but the body and the claim is left to check: so
 	// a stranger cannot make anybody hold a body. Its error refuses the message: an [*Error]

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcect
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/go-ect/ect/core"
+)
+
+// UnaryClientInterceptor returns an interceptor that records the calls of a task and
+// verifies their answers. Tokens go to the peers that the service's audiences name, see
+// [WithAudience], and to nobody else.
+//
+// The request is serialized once, before the call is made: its hash is in the dispatch. Put
+// interceptors that change requests before this one, further out; those that retry as well,
+// so that each attempt is a dispatch of its own. What grpc-go retries by itself has the same
+// token: a peer that never processed it accepts it, and one whose handler ran refuses it as
+// replayed. Such a call is dispatched once more if its method is declared idempotent
+// (`idempotency_level`), and fails otherwise.
+//
+// Errors are those of the call itself, and of the dispatch before it: [core.ErrNoTask], and
+// codes.ResourceExhausted where the metadata has no room. An answer that is missing where one
+// is required, or not right, fails the call with codes.Internal, and messages that are not
+// those that it names with codes.DataLoss; errors.As finds the [core.Error].
+//
+// It panics when it is made if s is nil or has no issuer, or its audiences do not name who
+// [WithAudience] says.
+func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryClientInterceptor {
+	c := newClient("UnaryClientInterceptor", s, opts)
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		to, ok := c.peer(cc)
+		if !ok {
+			err := invoker(stripOutgoing(ctx), method, req, reply, cc, opts...)
+			hide(opts)
+			return err
+		}
+		replayed, err := c.unary(ctx, method, req, reply, cc, to, invoker, opts)
+		if replayed && idempotent(method) && ctx.Err() == nil {
+			_, err = c.unary(ctx, method, req, reply, cc, to, invoker, opts)
+		}
+		return err
+	}
+}
+
+// unary makes a call, and tells whether the peer refused it as replayed.
+func (c *client) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, to core.Audience, invoker grpc.UnaryInvoker, opts []grpc.CallOption) (bool, error) {
+	k, err := c.newCall(ctx, to, opts)
+	if err != nil {
+		return false, err
+	}
+	if err := k.serialize(req); err != nil {
+		return false, err
+	}
+	defer k.free()
+	out, err := k.dispatch()
+	if err != nil {
+		return false, err
+	}
+	var header, trailer metadata.MD
+	var from peer.Peer
+	all := append(opts[:len(opts):len(opts)], grpc.ForceCodecV2(k), grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&from))
+	failed := invoker(out, method, req, reply, cc, all...)
+	hide(opts)
+	return saysReplayed(failed, trailer), k.conclude(header, trailer, &from, failed)
+}
+
+// saysReplayed tells whether a peer refused a call as replayed. What has an answer is a
+// handler's own error: what is refused gets none.
+func saysReplayed(err error, trailer metadata.MD) bool {
+	class, ok := RefusedAs(err)
+	return ok && class == core.ClassReplayed && !core.AnyToken(trailer[core.CarrierTokens])
+}
+
+// stripOutgoing returns a context whose outgoing metadata has no tokens and no receipts.
+func stripOutgoing(ctx context.Context) context.Context {
+	md, ok := metadata.FromOutgoingContext(ctx) // a copy
+	if !ok || !carries(md) {
+		return ctx
+	}
+	strip(md)
+	return metadata.NewOutgoingContext(ctx, md)
+}
+
+// hide removes tokens and receipts from the metadata that a caller asked for, so that one
+// who passes it on does not pass those of others on (profile 9.8).
+func hide(opts []grpc.CallOption) {
+	for _, o := range opts {
+		switch o := o.(type) {
+		case grpc.HeaderCallOption:
+			*o.HeaderAddr = without(*o.HeaderAddr)
+		case grpc.TrailerCallOption:
+			*o.TrailerAddr = without(*o.TrailerAddr)
+		}
+	}
+}

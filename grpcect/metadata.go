@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcect
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/tlspeer"
+)
+
+// receiptsKey is where receipts are in metadata (profile 8.3).
+const receiptsKey = core.CarrierReceipts + "-bin"
+
+// carries tells whether metadata has tokens or receipts.
+func carries(md metadata.MD) bool {
+	return len(md[core.CarrierTokens]) > 0 || len(md[receiptsKey]) > 0
+}
+
+// strip removes tokens and receipts from metadata of our own.
+func strip(md metadata.MD) {
+	delete(md, core.CarrierTokens)
+	delete(md, receiptsKey)
+}
+
+// without returns metadata without tokens and receipts, a copy if it has any.
+func without(md metadata.MD) metadata.MD {
+	for name := range md {
+		// SetHeader and its like take metadata that was not made by this package.
+		switch strings.ToLower(name) {
+		case core.CarrierTokens, receiptsKey:
+			out := metadata.MD{}
+			for name, values := range md {
+				if n := strings.ToLower(name); n != core.CarrierTokens && n != receiptsKey {
+					out[name] = values
+				}
+			}
+			return out
+		}
+	}
+	return md
+}
+
+// stripIncoming returns a context whose incoming metadata has no tokens and no receipts, so
+// that a handler which passes metadata on does not pass those of others on (profile 9.8).
+func stripIncoming(ctx context.Context) context.Context {
+	if !incoming(ctx) {
+		return ctx
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	strip(md)
+	return metadata.NewIncomingContext(ctx, md)
+}
+
+// incoming tells whether a call came with tokens or receipts.
+func incoming(ctx context.Context) bool {
+	return len(metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)) > 0 ||
+		len(metadata.ValueFromIncomingContext(ctx, receiptsKey)) > 0
+}
+
+// evidenceOf is what the connection authenticated.
+func evidenceOf(p *peer.Peer) core.Evidence {
+	if p == nil {
+		return core.Evidence{}
+	}
+	if t, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+		return core.Evidence{Peer: tlspeer.Identity(&t.State)}
+	}
+	return core.Evidence{}
+}

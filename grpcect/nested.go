@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcect
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/go-ect/ect/core"
+)
+
+// outer returns the exchange of an interceptor further out, nil if this one is the first to
+// see the call. What the outer one let through carries no token any more; a call that does
+// was made since.
+func (s *server) outer(ctx context.Context) *exchange {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok || x.s.service != s.service || incoming(ctx) {
+		return nil
+	}
+	return x
+}
+
+// deeperKey is where an interceptor further in finds what tells the one above that there is
+// one: whether a handler is reached is then for it to say.
+type deeperKey struct{}
+
+// inner raises the requirements on a call that was verified further out (profile 9.10). The
+// context that it returns is for what is further in; the error is a status.
+func (s *server) inner(ctx context.Context, x *exchange) (context.Context, error) {
+	if above, ok := ctx.Value(deeperKey{}).(*atomic.Bool); ok && !above.Swap(true) {
+		x.reached.Add(-1)
+	}
+	bad := s.enforce(ctx, x)
+	if bad == nil {
+		if bad = x.Raise(x.mode, s.mode, s.levelOf(x.method)); bad != nil {
+			s.service.Rejected(ctx, bad)
+		}
+	}
+	if bad == nil || s.mode == core.Observe {
+		x.reached.Add(1)
+		return context.WithValue(ctx, deeperKey{}, new(atomic.Bool)), nil
+	}
+	x.refused.Store(true)
+	return nil, s.refusal(bad)
+}
+
+// enforce verifies and claims what was only observed further out.
+func (s *server) enforce(ctx context.Context, x *exchange) *core.Error {
+	if x.mode != core.Observe || s.mode == core.Observe {
+		return nil
+	}
+	rebind := func(change func()) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		change()
+	}
+	rebind(func() { x.mode = s.mode })
+	return x.Enforce(ctx, s.service, s.mode, x.presented(s), rebind)
+}
+
+// observed tells whether nothing is refused.
+func (x *exchange) observed() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.mode == core.Observe
+}

@@ -1,0 +1,275 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcect
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/limited"
+	"github.com/go-ect/ect/internal/section"
+)
+
+// server is what the interceptors of one server have in common.
+type server struct {
+	config
+	service *core.Service
+	hook    *Codec
+	binding core.BodyBinding
+}
+
+// newServer checks what the interceptors are made of. It panics, as the program starts, if
+// something is wrong with it.
+func newServer(name string, s *core.Service, c *Codec, opts []Option) *server {
+	v := &server{service: s, hook: c}
+	for _, o := range opts {
+		v.config = o.apply(v.config)
+	}
+	if why := v.wrong(); why != "" {
+		panic("grpcect." + name + ": " + why) //nolint:forbidigo // wiring time: the program has not begun to serve
+	}
+	v.binding = s.Verifier().Policy().Body
+	return v
+}
+
+// wrong says what interceptors cannot be made of.
+func (s *server) wrong() string {
+	if s.service == nil {
+		return "the service is nil"
+	}
+	least := s.service.Verifier().Policy().MinLevel
+	switch {
+	case s.hook == nil:
+		return "the codec is nil"
+	case !s.hook.given.Load():
+		return "the codec was given to no server: call its ServerOption before, in the same grpc.NewServer"
+	case s.mode > core.Observe:
+		return "WithMode: no such mode"
+	case s.minLevel > core.L3:
+		return "WithMinLevel: no such level"
+	case s.minLevel != 0 && s.minLevel < least:
+		return "WithMinLevel: below the minimum level of the policy, which can only be raised"
+	}
+	for method, l := range s.methods {
+		switch {
+		case !strings.HasPrefix(method, "/") || strings.Count(method, "/") != 2:
+			return "WithMethodMinLevel: the method is not of the form /package.Service/Method"
+		case l < core.L1 || l > core.L3:
+			return "WithMethodMinLevel: no such level"
+		case l < max(least, s.minLevel):
+			return "WithMethodMinLevel: below the minimum level that holds anyway, which can only be raised"
+		}
+	}
+	return ""
+}
+
+// levelOf returns the minimum level that a method asks for.
+func (s *server) levelOf(method string) core.Level { return max(s.minLevel, s.methods[method]) }
+
+// actionOf returns the action that a task which chose none has.
+func (s *server) actionOf(method string) string {
+	if s.action != nil {
+		return s.action(method)
+	}
+	return strings.TrimPrefix(method, "/")
+}
+
+// exchange is one call on its way through a server's interceptor.
+type exchange struct {
+	core.Entry
+	s      *server
+	method string
+	// mode is that of the interceptor furthest out, or of one further in that enforces what
+	// was only observed before.
+	mode     core.Mode
+	values   []string
+	evidence core.Evidence
+	// known is the hash of a unary call's request, and read what reads that of a stream
+	// before its handler runs.
+	known core.Hash
+	read  func(context.Context) (core.Hash, error)
+	// mu is held while an interceptor further in changes what the messages are held against.
+	mu sync.Mutex
+	// refused tells that an interceptor further in refused the call, and reached that one
+	// let it through.
+	refused atomic.Bool
+	reached atomic.Int32
+
+	ctx exchangeContext
+}
+
+// exchangeContext is the context of the call that a handler gets.
+type exchangeContext struct {
+	context.Context //nolint:containedctx // it is one itself
+	x               *exchange
+}
+
+// Value implements context.Context.
+func (c *exchangeContext) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return c.x
+	}
+	return c.Context.Value(key)
+}
+
+type exchangeKey struct{}
+
+// newExchange makes an exchange of a call that nothing further out has looked at.
+func (s *server) newExchange(ctx context.Context, method string) *exchange {
+	x := &exchange{s: s, method: method, mode: s.mode, values: metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)}
+	if p, ok := peer.FromContext(ctx); ok {
+		x.evidence = evidenceOf(p)
+	}
+	return x
+}
+
+// enter verifies what came, starts the task and returns the context that the handler gets.
+// The error is a status.
+func (x *exchange) enter(ctx context.Context) (context.Context, error) {
+	s := x.s
+	if bad := s.speaks(ctx); bad != nil {
+		s.service.Rejected(ctx, bad)
+		return nil, s.refusal(bad)
+	}
+	if bad := x.Verify(ctx, s.service, s.mode, x.presented(s)); bad != nil {
+		if bad.Code == core.CodeUnavailable && ctx.Err() != nil {
+			return nil, contextError(ctx)
+		}
+		return nil, s.refusal(bad)
+	}
+	in, bad := x.Begin(stripIncoming(ctx), s.service, s.mode, s.actionOf(x.method))
+	if bad != nil {
+		return nil, s.refusal(bad)
+	}
+	x.ctx = exchangeContext{in, x}
+	return &x.ctx, nil
+}
+
+// speaks tells whether a call is written with the server's codec. grpc-go forces that codec
+// on whatever comes.
+func (s *server) speaks(ctx context.Context) *core.Error {
+	t, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ ContentSubtype() string })
+	if !ok {
+		return nil
+	}
+	if sub := t.ContentSubtype(); sub != "" && sub != s.hook.subtype() {
+		return core.NewError(core.CodeUnsupported, errors.New("the content-subtype is not that of the server's codec"))
+	}
+	return nil
+}
+
+func (x *exchange) presented(s *server) core.Presented {
+	p := core.Presented{
+		Values: x.values, Evidence: x.evidence, MinLevel: s.levelOf(x.method), Content: x.known, Observe: s.mode == core.Observe,
+	}
+	if s.binding == core.BodyRequire && !x.known.Present {
+		p.ReadContent = x.read
+	}
+	return p
+}
+
+// want is the hash that the messages must have, absent if they are bound to none.
+func (x *exchange) want() core.Hash {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := x.Received()
+	if x.s.binding == core.BodyIgnore || r == nil {
+		return core.Hash{}
+	}
+	from, ok := r.Sender()
+	if !ok {
+		return core.Hash{}
+	}
+	return from.OutHash()
+}
+
+func (x *exchange) setBodyState(s core.BodyState) {
+	if t := x.Task(); t != nil {
+		t.SetBodyState(s)
+	}
+}
+
+// turnedAway gives the claims back of a call that no handler saw, as an interceptor further
+// in refused it, unless something on the way in has acted on it.
+func (x *exchange) turnedAway() bool {
+	if !x.refused.Load() || x.reached.Load() > 0 {
+		return false
+	}
+	if t := x.Task(); t != nil && t.Acted() {
+		return false
+	}
+	if err := x.Release(&x.ctx); err != nil {
+		x.s.service.Rejected(&x.ctx, core.NewError(core.CodeUnavailable, err))
+	}
+	return true
+}
+
+// finish issues the task token, if the service records. The call may be over already; the
+// record is not.
+func (x *exchange) finish(task *core.Task, c core.Completion) (*core.Answer, *core.Error) {
+	ctx := limited.Until(context.WithoutCancel(&x.ctx), time.Now().Add(issueTimeout))
+	defer ctx.Stop()
+	a, err := task.Finish(ctx, c)
+	if err != nil {
+		bad := core.NewError(core.CodeUnrecorded, err)
+		x.s.service.Unrecorded(ctx, bad)
+		return nil, bad
+	}
+	return a, nil
+}
+
+// ends says how a call that came to an end is recorded.
+func (x *exchange) ends(err error, in, out core.Hash) core.Completion {
+	code := codeOf(err)
+	c := core.Completion{
+		Action: x.s.actionOf(x.method), Outcome: outcomeOf(code), Status: int(code), InpHash: in, OutHash: out,
+	}
+	if x.ctx.Err() != nil { // nobody gets it any more
+		c.Outcome, c.OutHash, c.Keep = core.OutcomeCancelled, core.Hash{}, true
+	}
+	return c
+}
+
+// abandon records a task whose handler panicked. The panic goes on.
+func (x *exchange) abandon(in core.Hash) {
+	if task := x.End(); task != nil {
+		x.finish(task, core.Completion{ //nolint:errcheck // observers were told, and the panic says more
+			Action: x.s.actionOf(x.method), Outcome: core.OutcomeError, InpHash: in, Keep: true,
+		})
+	}
+}
+
+// send puts an answer into the trailing metadata, context left out where there is no room
+// (profile 9.2), and tells observers of one that cannot go.
+func (x *exchange) send(a *core.Answer, failed error, set func(metadata.MD) error) {
+	if len(a.Tokens) == 0 {
+		return
+	}
+	size, taken := x.trailing(failed)
+	n := section.Fit(a.Tokens, core.CarrierTokens, size, DefaultMetadataBytes)
+	if n == 0 || taken || set(metadata.MD{core.CarrierTokens: a.Tokens[:n:n]}) != nil {
+		x.s.service.Unsent(&x.ctx, a.Issued)
+	}
+}
+
+// trailing returns the bytes of the trailing metadata so far, the status included, and
+// whether tokens of others are in it already: a handler put them there.
+func (x *exchange) trailing(failed error) (size int, taken bool) {
+	size = statusSize(failed)
+	if t, ok := grpc.ServerTransportStreamFromContext(&x.ctx).(interface{ Trailer() metadata.MD }); ok {
+		md := t.Trailer()
+		size += section.Size(md)
+		taken = carries(md)
+	}
+	return size, taken
+}

@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grpcect
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/go-ect/ect/core"
+)
+
+// ErrorDomain is the domain of the google.rpc.ErrorInfo of a refusal (profile 9.4).
+const ErrorDomain = "github.com/go-ect/ect"
+
+// reasonPrefix begins the reason of a refusal's ErrorInfo; the class follows.
+const reasonPrefix = "ECT_"
+
+// codeOfClass maps each class to its status code. It is never Unauthenticated: a token
+// authenticates nobody (profile 9.4).
+var codeOfClass = map[core.Class]codes.Code{
+	core.ClassMalformed:   codes.InvalidArgument,
+	core.ClassRejected:    codes.PermissionDenied,
+	core.ClassReplayed:    codes.PermissionDenied,
+	core.ClassRequired:    codes.PermissionDenied,
+	core.ClassTooLarge:    codes.ResourceExhausted,
+	core.ClassUnsupported: codes.Unimplemented,
+	core.ClassUnavailable: codes.Unavailable,
+	core.ClassUnrecorded:  codes.Internal,
+}
+
+// Code returns the gRPC status code of a code, which is that of its class (profile 9.4).
+// It is codes.Internal for a code that is unknown.
+func Code(c core.Code) codes.Code {
+	if s, ok := codeOfClass[c.Class()]; ok {
+		return s
+	}
+	return codes.Internal
+}
+
+// reason returns what the ErrorInfo of a class says.
+func reason(c core.Class) string {
+	return reasonPrefix + strings.ToUpper(strings.ReplaceAll(c.String(), "-", "_"))
+}
+
+// classOfReason is reason turned round.
+var classOfReason = func() map[string]core.Class {
+	m := map[string]core.Class{}
+	for c := range codeOfClass {
+		m[reason(c)] = c
+	}
+	return m
+}()
+
+// refusal returns the status of a refused call: a fixed sentence for each class, and
+// nothing of the token.
+func (c *config) refusal(bad *core.Error) error {
+	class := bad.Code.Class()
+	info := &errdetails.ErrorInfo{Reason: reason(class), Domain: ErrorDomain}
+	if c.detail {
+		info.Metadata = map[string]string{"check": bad.Code.String()}
+	}
+	details := []protoadapt.MessageV1{info}
+	if class == core.ClassUnavailable {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
+	}
+	st := status.New(Code(bad.Code), class.Sentence())
+	if with, err := st.WithDetails(details...); err == nil { // they always marshal; if not, the code says enough
+		st = with
+	}
+	return st.Err()
+}
+
+// RefusedAs tells whether a peer refused a call because of its tokens, and as what: the
+// class that the ErrorInfo of the error's status names.
+func RefusedAs(err error) (core.Class, bool) {
+	st, ok := status.FromError(err)
+	if !ok || st == nil {
+		return 0, false
+	}
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == ErrorDomain {
+			c, ok := classOfReason[info.GetReason()]
+			return c, ok
+		}
+	}
+	return 0, false
+}
+
+// codeOf returns the status code that grpc-go sends for what a handler returned.
+func codeOf(err error) codes.Code {
+	if st, ok := status.FromError(err); ok {
+		return st.Code()
+	}
+	return status.FromContextError(err).Code()
+}
+
+// statusSize returns about how many bytes of the trailing metadata the status of what a
+// handler returned takes.
+func statusSize(err error) int {
+	st, ok := status.FromError(err)
+	if err == nil || !ok {
+		return 0
+	}
+	return len(st.Message()) + base64.RawStdEncoding.EncodedLen(proto.Size(st.Proto()))
+}
+
+// outcomeOf says how a task ended, by its status: an error is what counts as the server's
+// own, as the OpenTelemetry conventions have it (profile 3.5).
+func outcomeOf(code codes.Code) core.Outcome {
+	switch code {
+	case codes.Canceled:
+		return core.OutcomeCancelled
+	case codes.Unknown, codes.DeadlineExceeded, codes.Unimplemented, codes.Internal, codes.Unavailable, codes.DataLoss:
+		return core.OutcomeError
+	}
+	return core.OutcomeOK
+}
+
+// callError is a failure of a call that did not come from the peer: it has a status, and
+// leads to its cause.
+type callError struct {
+	code codes.Code
+	err  error
+}
+
+// Error implements error.
+func (e *callError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *callError) Unwrap() error { return e.err }
+
+// GRPCStatus is what the status package looks for.
+func (e *callError) GRPCStatus() *status.Status { return status.New(e.code, e.err.Error()) }
