@@ -118,10 +118,10 @@ func (e *Entry) Release(ctx context.Context) error {
 }
 
 // Raise says what of the requirements of an adapter further in the message does not meet,
-// nil if it meets them (profile 9.10): there the mode is m, and heads have min at least.
-// The mode under which the message was verified is outer. Nobody is told: that is for the
-// adapter, as with a mode that only observes.
-func (e *Entry) Raise(outer, m Mode, min Level) *Error {
+// nil if it meets them (profile 9.10): there the mode is m, and no head may be below the
+// level least. The mode under which the message was verified is outer. Nobody is told: that
+// is for the adapter, also under a mode that only observes.
+func (e *Entry) Raise(outer, m Mode, least Level) *Error {
 	if e.received == nil {
 		if m == Optional || outer == Observe { // observers were told already
 			return nil
@@ -129,7 +129,7 @@ func (e *Entry) Raise(outer, m Mode, min Level) *Error {
 		return refuse(CodeRequired, "no token came")
 	}
 	for _, h := range e.received.heads {
-		if h.Level() < min {
+		if h.Level() < least {
 			return refuse(CodeLevel, "below the minimum level of the route")
 		}
 	}
