@@ -123,13 +123,13 @@ func (k *call) serialize(req any) error {
 }
 
 // dispatch issues the token of the call and returns the context that carries it.
-func (k *call) dispatch() (context.Context, error) {
-	task, _ := core.TaskFromContext(k.ctx)
-	d, err := task.Dispatch(k.ctx, k.to, core.DispatchInput{OutHash: k.known})
+func (k *call) dispatch(ctx context.Context) (context.Context, error) {
+	task, _ := core.TaskFromContext(ctx)
+	d, err := task.Dispatch(ctx, k.to, core.DispatchInput{OutHash: k.known})
 	if err != nil {
-		return nil, dispatchError(k.ctx, err)
+		return nil, dispatchError(ctx, err)
 	}
-	md, _ := metadata.FromOutgoingContext(k.ctx) // a copy
+	md, _ := metadata.FromOutgoingContext(ctx) // a copy
 	strip(md)
 	tokens := d.Tokens()
 	n := section.Fit(tokens, core.CarrierTokens, section.Size(md), DefaultMetadataBytes)
@@ -143,7 +143,7 @@ func (k *call) dispatch() (context.Context, error) {
 	}
 	md[core.CarrierTokens] = tokens[:n:n]
 	k.d = d
-	return metadata.NewOutgoingContext(k.ctx, md), nil
+	return metadata.NewOutgoingContext(ctx, md), nil
 }
 
 // dispatchError is the error of a call that was not made.
@@ -161,7 +161,7 @@ func dispatchError(ctx context.Context, err error) error {
 }
 
 // contextError is what a context ended with, as grpc-go has it.
-func contextError(ctx context.Context) error {
+func contextError(ctx context.Context) *callError {
 	return &callError{status.FromContextError(ctx.Err()).Code(), ctx.Err()}
 }
 
@@ -285,18 +285,19 @@ func (k *call) conclude(header, trailer metadata.MD, from *peer.Peer, failed err
 	case failed != nil: // what the call failed of comes first, and keeps its status
 		return &callError{codeOf(failed), errors.Join(failed, bad)}
 	}
-	return &callError{answerCode(bad.Code), bad}
+	return &callError{k.answerCode(bad.Code), bad}
 }
 
 // answerCode is the status code of a call that was made, and whose answer is not right. It
 // is none that is taken for a call to be made again.
-func answerCode(c core.Code) codes.Code {
-	switch c {
-	case core.CodeBody:
+func (k *call) answerCode(c core.Code) codes.Code {
+	switch {
+	case c == core.CodeBody:
 		return codes.DataLoss
-	default:
-		return codes.Internal
+	case c == core.CodeUnavailable && k.ctx.Err() != nil:
+		return contextError(k.ctx).code
 	}
+	return codes.Internal
 }
 
 func (k *call) judge(header, trailer metadata.MD, from *peer.Peer, failed error) *core.Error {

@@ -5,6 +5,7 @@ package grpcect
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -58,15 +59,16 @@ func (c *client) unary(ctx context.Context, method string, req, reply any, cc *g
 		return false, err
 	}
 	defer k.free()
-	out, err := k.dispatch()
+	out, err := k.dispatch(ctx)
 	if err != nil {
 		return false, err
 	}
+	asked := opts
 	var header, trailer metadata.MD
 	var from peer.Peer
-	all := append(opts[:len(opts):len(opts)], grpc.ForceCodecV2(k), grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&from))
-	failed := invoker(out, method, req, reply, cc, all...)
-	hide(opts)
+	opts = append(slices.Clip(opts), grpc.ForceCodecV2(k), grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&from))
+	failed := invoker(out, method, req, reply, cc, opts...)
+	hide(asked)
 	return saysReplayed(failed, trailer), k.conclude(header, trailer, &from, failed)
 }
 

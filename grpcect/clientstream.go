@@ -6,6 +6,7 @@ package grpcect
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -32,11 +33,11 @@ func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamC
 			if err != nil {
 				return nil, err
 			}
-			return &quietStream{cs}, nil
+			return &quietStream{cs, opts, desc.ServerStreams}, nil
 		}
 		s := &clientStream{c: c, ctx: ctx, to: to, desc: desc, method: method, opened: make(chan struct{})}
 		s.begin = func(ctx context.Context, k *call) (grpc.ClientStream, error) {
-			return streamer(ctx, desc, cc, method, append(opts[:len(opts):len(opts)], grpc.ForceCodecV2(k))...)
+			return streamer(ctx, desc, cc, method, append(slices.Clip(opts), grpc.ForceCodecV2(k))...)
 		}
 		var err error
 		if s.k, err = c.newCall(ctx, to, opts); err != nil {
@@ -44,7 +45,7 @@ func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamC
 		}
 		s.opts, s.k.stream = opts, true
 		if desc.ClientStreams {
-			if err := s.open(); err != nil {
+			if err := s.open(); err != nil { //nolint:contextcheck // the stream has it
 				return nil, err
 			}
 		}
@@ -53,7 +54,20 @@ func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamC
 }
 
 // quietStream is a stream to a peer that gets no tokens; nor do its own pass.
-type quietStream struct{ grpc.ClientStream }
+type quietStream struct {
+	grpc.ClientStream
+	opts    []grpc.CallOption
+	streams bool
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s *quietStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err != nil || !s.streams {
+		hide(s.opts) // which grpc-go has filled by now
+	}
+	return err
+}
 
 // Header implements grpc.ClientStream.
 func (s *quietStream) Header() (metadata.MD, error) {
@@ -81,7 +95,7 @@ type clientStream struct {
 	k     *call
 	below grpc.ClientStream
 	again bool  // the call was dispatched once more
-	any   bool  // a message came
+	came  bool  // a message
 	final error // what the stream ended with, once it did
 }
 
@@ -98,7 +112,7 @@ func (s *clientStream) open() error {
 }
 
 func (s *clientStream) start(k *call) error {
-	ctx, err := k.dispatch()
+	ctx, err := k.dispatch(s.ctx)
 	if err != nil {
 		return err
 	}
@@ -239,7 +253,7 @@ func (s *clientStream) RecvMsg(m any) error {
 		k.d.Done()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.any = true
+		s.came = true
 		return nil
 	case err == nil, err == io.EOF: //nolint:errorlint // as grpc-go says that a stream ended
 		return s.end(below, k, nil, err)
@@ -280,6 +294,7 @@ func (s *clientStream) conclude(below grpc.ClientStream, k *call, failed error) 
 	}
 	from, _ := peer.FromContext(below.Context())
 	err = k.conclude(header, below.Trailer(), from, failed)
+	hide(s.opts)
 	k.free()
 	return err
 }
@@ -289,7 +304,7 @@ func (s *clientStream) conclude(below grpc.ClientStream, k *call, failed error) 
 func (s *clientStream) repeats(err error, below grpc.ClientStream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.again || s.any || s.desc.ClientStreams || s.ctx.Err() != nil {
+	if s.again || s.came || s.desc.ClientStreams || s.ctx.Err() != nil {
 		return false
 	}
 	s.again = saysReplayed(err, below.Trailer()) && s.k.known.Present && idempotent(s.method)

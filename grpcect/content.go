@@ -86,7 +86,7 @@ var hashes = sync.Pool{New: func() any { return sha256.New() }}
 
 func write(h hash.Hash, data mem.BufferSlice) {
 	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(data.Len())) //nolint:gosec // a length is not negative
+	binary.BigEndian.PutUint64(length[:], uint64(data.Len()))
 	h.Write(length[:])
 	for _, b := range data {
 		h.Write(b.ReadOnlyData())

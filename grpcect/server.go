@@ -201,49 +201,49 @@ func (x *exchange) setBodyState(s core.BodyState) {
 
 // turnedAway gives the claims back of a call that no handler saw, as an interceptor further
 // in refused it, unless something on the way in has acted on it.
-func (x *exchange) turnedAway() bool {
+func (x *exchange) turnedAway(ctx context.Context) bool {
 	if !x.refused.Load() || x.reached.Load() > 0 {
 		return false
 	}
 	if t := x.Task(); t != nil && t.Acted() {
 		return false
 	}
-	if err := x.Release(&x.ctx); err != nil {
-		x.s.service.Rejected(&x.ctx, core.NewError(core.CodeUnavailable, err))
+	if err := x.Release(ctx); err != nil {
+		x.s.service.Rejected(ctx, core.NewError(core.CodeUnavailable, err))
 	}
 	return true
 }
 
 // finish issues the task token, if the service records. The call may be over already; the
 // record is not.
-func (x *exchange) finish(task *core.Task, c core.Completion) (*core.Answer, *core.Error) {
-	ctx := limited.Until(context.WithoutCancel(&x.ctx), time.Now().Add(issueTimeout))
-	defer ctx.Stop()
-	a, err := task.Finish(ctx, c)
+func (x *exchange) finish(ctx context.Context, task *core.Task, c core.Completion) (*core.Answer, *core.Error) {
+	last := limited.Until(context.WithoutCancel(ctx), time.Now().Add(issueTimeout))
+	defer last.Stop()
+	a, err := task.Finish(last, c) //nolint:contextcheck // it is the call's, without its end
 	if err != nil {
 		bad := core.NewError(core.CodeUnrecorded, err)
-		x.s.service.Unrecorded(ctx, bad)
+		x.s.service.Unrecorded(last, bad) //nolint:contextcheck // as above
 		return nil, bad
 	}
 	return a, nil
 }
 
 // ends says how a call that came to an end is recorded.
-func (x *exchange) ends(err error, in, out core.Hash) core.Completion {
+func (x *exchange) ends(ctx context.Context, err error, in, out core.Hash) core.Completion {
 	code := codeOf(err)
 	c := core.Completion{
 		Action: x.s.actionOf(x.method), Outcome: outcomeOf(code), Status: int(code), InpHash: in, OutHash: out,
 	}
-	if x.ctx.Err() != nil { // nobody gets it any more
+	if ctx.Err() != nil { // nobody gets it any more
 		c.Outcome, c.OutHash, c.Keep = core.OutcomeCancelled, core.Hash{}, true
 	}
 	return c
 }
 
 // abandon records a task whose handler panicked. The panic goes on.
-func (x *exchange) abandon(in core.Hash) {
+func (x *exchange) abandon(ctx context.Context, in core.Hash) {
 	if task := x.End(); task != nil {
-		x.finish(task, core.Completion{ //nolint:errcheck // observers were told, and the panic says more
+		x.finish(ctx, task, core.Completion{ //nolint:errcheck // observers were told, and the panic says more
 			Action: x.s.actionOf(x.method), Outcome: core.OutcomeError, InpHash: in, Keep: true,
 		})
 	}
@@ -251,22 +251,22 @@ func (x *exchange) abandon(in core.Hash) {
 
 // send puts an answer into the trailing metadata, context left out where there is no room
 // (profile 9.2), and tells observers of one that cannot go.
-func (x *exchange) send(a *core.Answer, failed error, set func(metadata.MD) error) {
+func (x *exchange) send(ctx context.Context, a *core.Answer, failed error, set func(metadata.MD) error) {
 	if len(a.Tokens) == 0 {
 		return
 	}
-	size, taken := x.trailing(failed)
+	size, taken := trailing(ctx, failed)
 	n := section.Fit(a.Tokens, core.CarrierTokens, size, DefaultMetadataBytes)
 	if n == 0 || taken || set(metadata.MD{core.CarrierTokens: a.Tokens[:n:n]}) != nil {
-		x.s.service.Unsent(&x.ctx, a.Issued)
+		x.s.service.Unsent(ctx, a.Issued)
 	}
 }
 
 // trailing returns the bytes of the trailing metadata so far, the status included, and
 // whether tokens of others are in it already: a handler put them there.
-func (x *exchange) trailing(failed error) (size int, taken bool) {
+func trailing(ctx context.Context, failed error) (size int, taken bool) {
 	size = statusSize(failed)
-	if t, ok := grpc.ServerTransportStreamFromContext(&x.ctx).(interface{ Trailer() metadata.MD }); ok {
+	if t, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD }); ok {
 		md := t.Trailer()
 		size += section.Size(md)
 		taken = carries(md)

@@ -99,14 +99,14 @@ func (s *serverStream) serve(srv any, handler grpc.StreamHandler) (err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			x.abandon(s.received())
+			x.abandon(s.ctx, s.received())
 		}
 	}()
 	err = handler(srv, s)
 	returned = true
 
 	task := x.End()
-	if err != nil && x.turnedAway() {
+	if err != nil && x.turnedAway(s.ctx) {
 		return err
 	}
 	bad := s.failure()
@@ -116,13 +116,13 @@ func (s *serverStream) serve(srv any, handler grpc.StreamHandler) (err error) {
 	if task == nil {
 		return err
 	}
-	c := x.ends(err, s.received(), s.sent())
+	c := x.ends(s.ctx, err, s.received(), s.sent())
 	c.Keep = c.Keep || bad != nil // a message that is refused after all gets no answer
-	answer, unrecorded := x.finish(task, c)
+	answer, unrecorded := x.finish(s.ctx, task, c)
 	if unrecorded != nil {
 		return x.s.refusal(unrecorded)
 	}
-	x.send(answer, err, func(md metadata.MD) error { s.ServerStream.SetTrailer(md); return nil })
+	x.send(s.ctx, answer, err, func(md metadata.MD) error { s.ServerStream.SetTrailer(md); return nil })
 	return err
 }
 

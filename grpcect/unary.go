@@ -83,14 +83,14 @@ func (x *exchange) unary(ctx context.Context, req any, handler grpc.UnaryHandler
 	returned := false
 	defer func() {
 		if !returned {
-			x.abandon(x.known)
+			x.abandon(ctx, x.known)
 		}
 	}()
 	reply, err = handler(ctx, req)
 	returned = true
 
 	task := x.End()
-	if err != nil && x.turnedAway() || task == nil {
+	if err != nil && x.turnedAway(ctx) || task == nil {
 		return reply, err
 	}
 	var data mem.BufferSlice
@@ -100,12 +100,12 @@ func (x *exchange) unary(ctx context.Context, req any, handler grpc.UnaryHandler
 			out = sumOf(data)
 		}
 	}
-	answer, bad := x.finish(task, x.ends(err, x.known, out))
+	answer, bad := x.finish(ctx, task, x.ends(ctx, err, x.known, out))
 	if bad != nil {
 		data.Free()
 		return nil, x.s.refusal(bad)
 	}
-	x.send(answer, err, func(md metadata.MD) error { return grpc.SetTrailer(ctx, md) })
+	x.send(ctx, answer, err, func(md metadata.MD) error { return grpc.SetTrailer(ctx, md) })
 	if err != nil {
 		return nil, err
 	}

@@ -247,14 +247,6 @@ func dialBufconn(t testing.TB, w *world, s *stub) *grpc.ClientConn {
 	return w.connect(t, bufTarget, bufOptions(l)...)
 }
 
-// strange returns a connection to the same kind of server that records nothing.
-func strange(t testing.TB, w *world, s *stub) *grpc.ClientConn {
-	t.Helper()
-	l := bufconn.Listen(1 << 20)
-	w.serve(t, l, s)
-	return dial(t, bufTarget, bufOptions(l)...)
-}
-
 func dialTLS(t testing.TB, w *world, s *stub) *grpc.ClientConn {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
