@@ -27,7 +27,7 @@ var classes = [...]struct{ name, sentence string }{
 	ClassReplayed:    {"replayed", "An execution context token was presented before."},
 	ClassRequired:    {"required", "An execution context token is required."},
 	ClassTooLarge:    {"too-large", "The execution context tokens, or the body that they speak of, exceed a limit."},
-	ClassUnsupported: {"unsupported", "Execution context tokens are not taken in the body here."},
+	ClassUnsupported: {"unsupported", "The message has a form in which execution context tokens are not taken here."},
 	ClassUnavailable: {"unavailable", "Execution context tokens cannot be verified at the moment."},
 	ClassUnrecorded:  {"unrecorded", "The task may have been done, but no record of it could be made."},
 }
@@ -61,7 +61,8 @@ const (
 	// CodeBodyTooLarge: tokens in the body pass a limit of profile 9.2, or a body that has
 	// to be held whole is over its cap (profile 9.7).
 	CodeBodyTooLarge
-	// CodeUnsupported: the tokens came in the body, and are not taken there (profile 9.3).
+	// CodeUnsupported: the tokens came in the body, and are not taken there (profile 9.3), or
+	// the message is written in a way that the adapter does not read.
 	CodeUnsupported
 	// CodeRequired: no token came and one is needed.
 	CodeRequired
