@@ -62,7 +62,7 @@ func (s *server) wrong() string {
 	}
 	for method, l := range s.methods {
 		switch {
-		case !strings.HasPrefix(method, "/") || strings.Count(method, "/") != 2:
+		case !isFullMethod(method):
 			return "WithMethodMinLevel: the method is not of the form /package.Service/Method"
 		case l < core.L1 || l > core.L3:
 			return "WithMethodMinLevel: no such level"
@@ -71,6 +71,13 @@ func (s *server) wrong() string {
 		}
 	}
 	return ""
+}
+
+// isFullMethod tells whether a method is named as interceptors are told of it.
+func isFullMethod(method string) bool {
+	rooted, ok := strings.CutPrefix(method, "/")
+	service, name, both := strings.Cut(rooted, "/")
+	return ok && both && service != "" && name != "" && !strings.Contains(name, "/")
 }
 
 // levelOf returns the minimum level that a method asks for.
