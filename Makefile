@@ -12,15 +12,23 @@ BENCHTIME ?= 1s
 EXAMPLE   ?= chi
 
 MODULES := $(shell find . -name go.mod -not -path '*/node_modules/*' -not -path '*/testdata/*' | sort | xargs -n1 dirname)
-# The tools module pins tools and has no package of its own.
-CODE    := $(filter-out ./tools,$(MODULES))
+# The modules under tools pin tools and have no package of their own.
+CODE    := $(filter-out ./tools ./tools/%,$(MODULES))
 LINT    := .bin/golangci-lint
+BUF     := .bin/buf
+# The plugins of buf, which buf.gen.yaml names.
+PLUGINS := .bin/protoc-gen-go .bin/protoc-gen-go-grpc
 
 # each runs a command in modules: $(call each,modules,command).
 each = @for m in $(1); do echo "== $$m"; (cd "$$m" && $(2)); done
 
 .PHONY: precommit
-precommit: tidy fmt lint race clean-tree
+precommit: generate tidy fmt lint race clean-tree
+
+.PHONY: generate
+generate: $(BUF) $(PLUGINS) ## Rewrites the code that is generated from .proto files.
+	$(BUF) lint
+	$(BUF) generate
 
 .PHONY: tidy
 tidy: ## Fails, and shows the difference, where a go.mod or go.sum is not tidy.
@@ -73,4 +81,16 @@ clean-tree: ## Fails where the tree is not what is committed or staged.
 
 $(LINT): tools/go.mod tools/go.sum
 	go build -C tools -ldflags='-s -w' -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(BUF): tools/buf/go.mod tools/buf/go.sum
+	go build -C tools/buf -ldflags='-s -w' -o ../../$@ github.com/bufbuild/buf/cmd/buf
+	@touch $@
+
+.bin/protoc-gen-go: tools/protoc/go.mod tools/protoc/go.sum
+	go build -C tools/protoc -ldflags='-s -w' -o ../../$@ google.golang.org/protobuf/cmd/protoc-gen-go
+	@touch $@
+
+.bin/protoc-gen-go-grpc: tools/protoc/go.mod tools/protoc/go.sum
+	go build -C tools/protoc -ldflags='-s -w' -o ../../$@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@touch $@

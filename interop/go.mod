@@ -1,6 +1,6 @@
 module github.com/go-ect/ect/interop
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/go-ect/ect v0.0.0
