@@ -5,12 +5,6 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -18,9 +12,9 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/examples/internal/demo"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -28,8 +22,7 @@ import (
 type agent struct {
 	name     string
 	identity string
-	keyID    string
-	key      *ecdsa.PrivateKey
+	key      demo.Key
 	listener net.Listener
 	server   *http.Server
 	service  *core.Service
@@ -38,7 +31,7 @@ type agent struct {
 
 // newAgent makes an identity with a new key, and opens a port for it.
 func newAgent(ctx context.Context, name, identity string) (*agent, error) {
-	key, keyID, err := newKey()
+	key, err := demo.NewKey()
 	if err != nil {
 		return nil, err
 	}
@@ -46,28 +39,7 @@ func newAgent(ctx context.Context, name, identity string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &agent{name: name, identity: identity, keyID: keyID, key: key, listener: l}, nil
-}
-
-// newKey returns a new P-256 key and its thumbprint (RFC 7638), which names it.
-func newKey() (*ecdsa.PrivateKey, string, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, "", err
-	}
-	jwk := jose.JSONWebKey{Key: key.Public()}
-	thumb, err := jwk.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, "", err
-	}
-	return key, base64.RawURLEncoding.EncodeToString(thumb), nil
-}
-
-// jwks returns the agent's public keys as a JWK Set.
-func jwks(key *ecdsa.PrivateKey, keyID string) jose.JSONWebKeySet {
-	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{
-		Key: key.Public(), KeyID: keyID, Algorithm: string(jose.ES256), Use: "sig",
-	}}}
+	return &agent{name: name, identity: identity, key: key, listener: l}, nil
 }
 
 // origin is where the agent's server is.
@@ -85,18 +57,11 @@ func (a *agent) audience() core.Audience {
 // join gives the agent its service: it trusts the keys of the others, and tells those
 // that it works with.
 func (a *agent) join(all []*agent, peers []*agent, o core.Observer) error {
-	sets := map[string]*core.KeySet{}
+	keys := map[string]demo.Key{}
 	for _, other := range all {
-		// As another vendor would hand it over: JSON, public keys only.
-		set, err := json.Marshal(jwks(other.key, other.keyID))
-		if err != nil {
-			return err
-		}
-		if sets[other.identity], err = core.ParseKeySet(set); err != nil {
-			return err
-		}
+		keys[other.identity] = other.key
 	}
-	binder, err := core.NewStaticBinder(sets)
+	binder, err := demo.Trust(keys)
 	if err != nil {
 		return err
 	}
@@ -110,7 +75,7 @@ func (a *agent) join(all []*agent, peers []*agent, o core.Observer) error {
 	if err != nil {
 		return err
 	}
-	signer, err := core.NewSigner(a.key, a.keyID)
+	signer, err := core.NewSigner(a.key, a.key.ID)
 	if err != nil {
 		return err
 	}

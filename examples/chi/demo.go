@@ -6,16 +6,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/examples/internal/demo"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -27,161 +26,112 @@ func demonstrate(ctx context.Context, document []byte, stdout io.Writer) (err er
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 
-	out := &printer{w: stdout}
-	out.line("A document of %d bytes goes through services of four vendors.", len(document))
+	out := demo.NewPrinter(stdout)
+	out.Line("A document of %d bytes goes through services of four vendors.", len(document))
 	d, err := p.submit(ctx, document)
 	if err != nil {
 		return err
 	}
-	out.line("Labels: %s. Decision: %s (%s).\n", strings.Join(d.Labels, ", "), d.Decision, d.Reason)
+	out.Line("Labels: %s. Decision: %s (%s).\n", strings.Join(d.Labels, ", "), d.Decision, d.Reason)
 
-	g := newGraph(p.agents(), p.tokens())
-	out.line("What was recorded, in the order it was issued:\n")
-	out.do(g.printTable)
-	out.line("\nThe same as a Mermaid diagram:\n")
-	out.do(g.printMermaid)
-	if err := g.check(p.agents()); err != nil {
+	g := demo.NewGraph(p.parties(), p.tokens())
+	out.Line("What was recorded, in the order it was issued:\n")
+	out.Do(g.Table)
+	out.Line("\nThe same as a Mermaid diagram:\n")
+	out.Do(g.Mermaid)
+	if err := g.Check(); err != nil {
 		return err
 	}
-	if err := g.joined(); err != nil {
+	if err := g.SideBySide(
+		[2]string{"intake calls classify", "intake calls redact"},
+		[2]string{"classify: POST /labels", "redact: POST /redactions"},
+		"intake calls approve",
+	); err != nil {
 		return err
 	}
-	out.line("\nChecked with go-jose and the public keys alone: %d signatures and every edge.", len(g.tokens))
-	out.line("The two branches begin together, stand apart and meet in the call to approve.\n")
+	out.Line("\nChecked with go-jose and the public keys alone: %d signatures and every edge.", g.Len())
+	out.Line("The two branches begin together, stand apart and meet in the call to approve.\n")
 
-	out.line("What is refused:\n")
-	if err := p.refusals(ctx, document, out); err != nil {
-		return err
-	}
-	out.line("\nAll as it should be.")
-	return out.err
-}
-
-// attempt is a request that somebody makes who should not get through with it.
-type attempt struct {
-	what   string
-	to     *agent
-	path   string
-	tokens []string
-	body   []byte
-	status int
-	code   string
-}
-
-// refusals makes each attempt against the running services.
-func (p *pipeline) refusals(ctx context.Context, document []byte, out *printer) error {
+	out.Line("What is refused:\n")
 	attempts, err := p.attempts(ctx, document)
 	if err != nil {
 		return err
 	}
-	tw := tabwriter.NewWriter(out.w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "attempt\tat\tstatus\tcode\tas it should be") //nolint:errcheck // Flush tells
-	var wrong []string
-	for _, a := range attempts {
-		status, code, err := a.make(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", a.what, err)
-		}
-		verdict := "yes"
-		if status != a.status || code != a.code {
-			verdict = fmt.Sprintf("NO: %d %s was due", a.status, a.code)
-			wrong = append(wrong, a.what)
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\n", a.what, a.to.name, status, code, verdict) //nolint:errcheck // Flush tells
+	var wrong error
+	out.Do(func(w io.Writer) error {
+		wrong = demo.Attempts(ctx, w, attempts)
+		return wrong
+	})
+	if wrong != nil {
+		return wrong
 	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("not as it should be: %s", strings.Join(wrong, "; "))
-	}
-	return nil
+	out.Line("\nAll as it should be.")
+	return out.Err()
 }
 
-func (p *pipeline) attempts(ctx context.Context, document []byte) ([]attempt, error) {
+// attempts is what is made against the running services by who should not get through.
+func (p *pipeline) attempts(ctx context.Context, document []byte) ([]demo.Attempt, error) {
 	// The submitter starts another task, and its dispatches fall into the wrong hands.
 	ctx, task, err := p.submitter.service.StartTask(ctx, "submit_document")
 	if err != nil {
 		return nil, err
 	}
-	dispatch := func() (string, error) {
-		d, err := task.Dispatch(ctx, p.intake.audience(), core.DispatchInput{OutHash: hashOf(document)})
-		if err != nil {
-			return "", err
-		}
-		return d.Tokens()[0], nil
-	}
-	var tokens [6]string
+	var tokens [4]string
 	for n := range tokens {
-		if tokens[n], err = dispatch(); err != nil {
+		d, err := task.Dispatch(ctx, p.intake.audience(), core.DispatchInput{OutHash: core.HashOf(document)})
+		if err != nil {
 			return nil, err
 		}
+		tokens[n] = d.Tokens()[0]
 	}
-	parts := strings.Split(tokens[1], ".")
-	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	forged, err := demo.Forge(tokens[1])
 	if err != nil {
 		return nil, err
 	}
-	forged := strings.Replace(string(claims), `"exec_act":"dispatch"`, `"exec_act":"override"`, 1)
-	tampered := parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(forged)) + "." + parts[2]
-	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"exec+jwt","kid":"x"}`)) + "." + parts[1] + "."
-
 	const documents = "/documents"
-	return []attempt{
-		{"the token as it was issued", p.intake, documents, tokens[:1], document, http.StatusOK, ""},
-		{"replay: the same token again", p.intake, documents, tokens[:1], document, http.StatusForbidden, "replayed"},
-		{"tampering: another action in the claims", p.intake, documents, []string{tampered}, document, http.StatusForbidden, "rejected"},
-		{"tampering: another body under a good token", p.intake, documents, tokens[2:3], []byte("another document"), http.StatusForbidden, "rejected"},
-		{"downgrade: the claims without a signature", p.intake, documents, []string{parts[1]}, document, http.StatusForbidden, "rejected"},
-		{"downgrade: alg none", p.intake, documents, []string{none}, document, http.StatusForbidden, "rejected"},
-		{"a token for another audience", p.approve, "/decisions", tokens[3:4], document, http.StatusForbidden, "rejected"},
-		{"no token", p.intake, documents, nil, document, http.StatusForbidden, "required"},
-		{"not a token", p.intake, documents, []string{"a.b"}, document, http.StatusBadRequest, "malformed"},
+	try := func(what string, to *agent, path, token string, body []byte, status int, code string) demo.Attempt {
+		return demo.Attempt{What: what, At: to.name, Due: demo.Reply{Status: strconv.Itoa(status), Code: code},
+			Send: func(ctx context.Context) (demo.Reply, error) { return send(ctx, to.origin()+path, token, body) }}
+	}
+	return []demo.Attempt{
+		try("the token as it was issued", p.intake, documents, tokens[0], document, http.StatusOK, ""),
+		try("replay: the same token again", p.intake, documents, tokens[0], document, http.StatusForbidden, "replayed"),
+		try("tampering: another action in the claims", p.intake, documents, forged.Tampered, document, http.StatusForbidden, "rejected"),
+		try("tampering: another body under a good token", p.intake, documents, tokens[2], []byte("another document"), http.StatusForbidden, "rejected"),
+		try("downgrade: the claims without a signature", p.intake, documents, forged.Unsigned, document, http.StatusForbidden, "rejected"),
+		try("downgrade: alg none", p.intake, documents, forged.None, document, http.StatusForbidden, "rejected"),
+		try("a token for another audience", p.approve, "/decisions", tokens[3], document, http.StatusForbidden, "rejected"),
+		try("no token", p.intake, documents, "", document, http.StatusForbidden, "required"),
+		try("not a token", p.intake, documents, "a.b", document, http.StatusBadRequest, "malformed"),
 	}, nil
 }
 
-// make sends the request as a stranger would, without the library's transport.
-func (a *attempt) make(ctx context.Context) (status int, code string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.to.origin()+a.path, bytes.NewReader(a.body))
+// send sends a body as a stranger would, without the library's transport; no token if there
+// is none.
+func send(ctx context.Context, url, token string, body []byte) (demo.Reply, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return 0, "", err
+		return demo.Reply{}, err
 	}
-	for _, t := range a.tokens {
-		req.Header.Add(httpect.FieldName, t)
+	if token != "" {
+		req.Header.Set(httpect.FieldName, token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, "", err
+		return demo.Reply{}, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return 0, "", err
+		return demo.Reply{}, err
 	}
+	got := demo.Reply{Status: strconv.Itoa(resp.StatusCode)}
 	if resp.Header.Get("Content-Type") != "application/problem+json" {
-		return resp.StatusCode, "", nil
+		return got, nil
 	}
 	var problem struct {
 		Code string `json:"code"`
 	}
-	err = json.Unmarshal(body, &problem)
-	return resp.StatusCode, problem.Code, err
-}
-
-// printer writes lines and remembers the first error.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) line(format string, args ...any) {
-	p.do(func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, format+"\n", args...)
-		return err
-	})
-}
-
-func (p *printer) do(f func(io.Writer) error) {
-	if p.err == nil {
-		p.err = f(p.w)
-	}
+	err = json.Unmarshal(answer, &problem)
+	got.Code = problem.Code
+	return got, err
 }

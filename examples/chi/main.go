@@ -24,6 +24,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/go-ect/ect/examples/internal/demo"
 )
 
 //go:embed testdata/discharge.txt
@@ -67,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("-trust, -audience and -min-level are for -serve")
 	}
 	if *addr != "" {
-		return serve(ctx, serveConfig{addr: *addr, trust: *trust, audience: *audience, level: *level}, stdout, stderr)
+		return serve(ctx, *addr, demo.Standalone{Trust: *trust, Audience: *audience, Level: *level}, stdout, stderr)
 	}
 	document := shipped
 	if *in != "" {

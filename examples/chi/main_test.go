@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/ecttest"
+	"github.com/go-ect/ect/examples/internal/demo"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -107,7 +107,7 @@ func TestServe(t *testing.T) {
 		t.Fatalf("status %d: %s", status, body)
 	}
 	var echo struct {
-		Tokens []seen `json:"tokens"`
+		Tokens []demo.Seen `json:"tokens"`
 	}
 	if err := json.Unmarshal(body, &echo); err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []seen{{
+	want := []demo.Seen{{
 		TaskID: u.ClaimsWithoutVerification().TaskID.String(), Issuer: from.Identity,
 		Level: "L2", Action: "test", Pred: []string{}, Role: "head",
 	}}
@@ -131,36 +131,6 @@ func TestServe(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Errorf("serve ended with %v", err)
-	}
-}
-
-// TestTrustFile holds entries that cannot be used against those that can.
-func TestTrustFile(t *testing.T) {
-	d := ecttest.NewDomain()
-	good := d.Agent(t, "good")
-	sets := map[string]any{"no uri": map[string]any{"keys": []any{}}, "https://text.example": "x", "https://empty.example": map[string]any{}}
-	for iss, set := range d.JWKSets() {
-		sets[iss] = map[string]any{"keys": []any{
-			set.Keys[0],
-			map[string]string{"kty": "AKP", "kid": "pq", "alg": "ML-DSA-44", "pub": "AAAA"},
-			map[string]string{"kty": "oct", "kid": "shared", "k": "AAAA"},
-			map[string]string{"kty": "EC", "kid": "off", "crv": "P-256", "x": "AAAA", "y": "AAAA"},
-			"not a key",
-		}}
-	}
-	data, err := json.Marshal(sets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := readTrust(data, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 1 || got[good.Identity] == nil || got[good.Identity].Len() != 1 || len(got[good.Identity].Skipped()) != 4 {
-		t.Errorf("readTrust = %v, want the one good key and four skipped", got)
-	}
-	if _, err := readTrust([]byte(`[]`), slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("an array was taken for a trust file")
 	}
 }
 
@@ -197,13 +167,13 @@ func TestInterop(t *testing.T) {
 			var result struct {
 				JTI  string `json:"jti"`
 				Echo struct {
-					Tokens []seen `json:"tokens"`
+					Tokens []demo.Seen `json:"tokens"`
 				} `json:"echo"`
 			}
 			if err := json.Unmarshal(runNode(t, node, script, "call", url, audience, keyFile), &result); err != nil {
 				t.Fatal(err)
 			}
-			want := []seen{{TaskID: result.JTI, Issuer: "https://node.example/agent", Level: "L2", Action: "node_task", Pred: []string{}, Role: "head"}}
+			want := []demo.Seen{{TaskID: result.JTI, Issuer: "https://node.example/agent", Level: "L2", Action: "node_task", Pred: []string{}, Role: "head"}}
 			if diff := cmp.Diff(want, result.Echo.Tokens); diff != "" {
 				t.Errorf("echo (-want +got):\n%s", diff)
 			}

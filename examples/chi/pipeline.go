@@ -20,6 +20,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/examples/internal/demo"
 )
 
 // pipeline is the four services, and the client that hands documents in.
@@ -32,6 +33,15 @@ type pipeline struct {
 
 func (p *pipeline) agents() []*agent {
 	return []*agent{p.submitter, p.intake, p.classify, p.redact, p.approve}
+}
+
+// parties is who an auditor knows.
+func (p *pipeline) parties() []demo.Party {
+	var all []demo.Party
+	for _, a := range p.agents() {
+		all = append(all, demo.Party{Name: a.name, Identity: a.identity, Key: a.key.Public()})
+	}
+	return all
 }
 
 // newPipeline starts the services.
