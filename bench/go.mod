@@ -8,8 +8,16 @@ require (
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/go-ect/ect v0.0.0
 	github.com/google/pprof v0.0.0-20261105003125-4bf881d7fb0b
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
 )
 
-require github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+require (
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+)
 
 replace github.com/go-ect/ect => ../

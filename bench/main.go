@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 200, "how often a case and its floor take turns")
 	slice := flag.Duration("slice", 10*time.Millisecond, "how long a turn is, about")
-	only := flag.String("only", "", "the one case to measure")
+	only := flag.String("only", "", "measure the cases whose names have this in them")
 	profile := flag.Bool("profile", true, "profile what missed its target")
 	flag.Parse()
 	if *rounds < 1 || *slice <= 0 {
@@ -65,8 +66,13 @@ func (r *row) value() float64 {
 	return r.ours - r.base
 }
 
+// aimed tells whether there is a target.
+func (r *row) aimed() bool { return r.ratioTarget > 0 || r.allocTarget > 0 || r.target > 0 }
+
 func (r *row) met() bool {
 	switch {
+	case !r.aimed():
+		return true
 	case r.ratioTarget > 0:
 		return r.ratio <= r.ratioTarget
 	case r.allocTarget > 0:
@@ -78,7 +84,7 @@ func (r *row) met() bool {
 func run(w io.Writer, s settings) error {
 	var rows []row
 	for _, b := range benches() {
-		if s.only != "" && s.only != b.name {
+		if !strings.Contains(b.name, s.only) {
 			continue
 		}
 		r, err := measure(b, s)
@@ -96,10 +102,10 @@ func run(w io.Writer, s settings) error {
 // measure lets a case and its floor take turns.
 func measure(b bench, s settings) (r row, err error) {
 	base, ours, err := b.make()
+	defer func() { err = errors.Join(err, base.stop(), ours.stop()) }()
 	if err != nil {
 		return row{}, err
 	}
-	defer ours.stop()
 	r = row{bench: b}
 	if b.allocTarget > 0 {
 		if r.base, err = allocations(base); err == nil {
@@ -237,7 +243,10 @@ func (r *row) line() string {
 		base, ours = fmt.Sprintf("%.1f", r.base), fmt.Sprintf("%.1f", r.ours)
 		measured, target = fmt.Sprintf("%.1f", r.value()), fmt.Sprintf("at most %.0f", r.allocTarget)
 	}
-	if !r.met() {
+	switch {
+	case !r.aimed():
+		target, verdict = "none", ""
+	case !r.met():
 		verdict = "MISSED"
 	}
 	return strings.Join([]string{r.name, base, ours, measured + r.extra, target, verdict}, "\t") + "\n"
