@@ -93,7 +93,7 @@ type call struct {
 // newCall prepares a call from the task of a context.
 func (c *client) newCall(ctx context.Context, to core.Audience, opts []grpc.CallOption) (*call, error) {
 	if _, ok := core.TaskFromContext(ctx); !ok {
-		return nil, &callError{codes.FailedPrecondition, core.ErrNoTask}
+		return nil, fails(codes.FailedPrecondition, core.ErrNoTask)
 	}
 	codec, err := codecOf(opts)
 	if err != nil {
@@ -114,7 +114,7 @@ func (k *call) serialize(req any) error {
 	if req != nil { // as grpc-go has it: nothing is sent as an empty message
 		data, err := k.codec.Marshal(req)
 		if err != nil {
-			return &callError{codes.Internal, errors.Join(errors.New("grpc: error while marshaling"), err)}
+			return fails(codes.Internal, errors.Join(errors.New("grpc: error while marshaling"), err))
 		}
 		k.data = data
 	}
@@ -136,7 +136,7 @@ func (k *call) dispatch(ctx context.Context) (context.Context, error) {
 	if n == 0 {
 		d.Abandon()
 		bad := core.NewError(core.CodeTooLarge, errors.New("the metadata has no room for the dispatch"))
-		return nil, &callError{codes.ResourceExhausted, bad}
+		return nil, fails(codes.ResourceExhausted, bad)
 	}
 	if md == nil {
 		md = metadata.MD{}
@@ -152,17 +152,17 @@ func dispatchError(ctx context.Context, err error) error {
 		return contextError(ctx)
 	}
 	if e, ok := errors.AsType[*core.Error](err); ok {
-		return &callError{Code(e.Code), err}
+		return fails(Code(e.Code), err)
 	}
 	if errors.Is(err, core.ErrTaskFinished) || errors.Is(err, core.ErrNoAudience) {
-		return &callError{codes.FailedPrecondition, err}
+		return fails(codes.FailedPrecondition, err)
 	}
-	return &callError{codes.Internal, err}
+	return fails(codes.Internal, err)
 }
 
 // contextError is what a context ended with, as grpc-go has it.
 func contextError(ctx context.Context) *callError {
-	return &callError{status.FromContextError(ctx.Err()).Code(), ctx.Err()}
+	return &callError{status.FromContextError(ctx.Err()), ctx.Err()}
 }
 
 // Name implements encoding.CodecV2.
@@ -283,9 +283,9 @@ func (k *call) conclude(header, trailer metadata.MD, from *peer.Peer, failed err
 	case bad == nil:
 		return failed
 	case failed != nil: // what the call failed of comes first, and keeps its status
-		return &callError{codeOf(failed), errors.Join(failed, bad)}
+		return &callError{statusOf(failed), errors.Join(failed, bad)}
 	}
-	return &callError{k.answerCode(bad.Code), bad}
+	return fails(k.answerCode(bad.Code), bad)
 }
 
 // answerCode is the status code of a call that was made, and whose answer is not right. It
@@ -295,7 +295,7 @@ func (k *call) answerCode(c core.Code) codes.Code {
 	case c == core.CodeBody:
 		return codes.DataLoss
 	case c == core.CodeUnavailable && k.ctx.Err() != nil:
-		return contextError(k.ctx).code
+		return contextError(k.ctx).status.Code()
 	}
 	return codes.Internal
 }

@@ -95,20 +95,23 @@ func RefusedAs(err error) (core.Class, bool) {
 }
 
 // codeOf returns the status code that grpc-go sends for what a handler returned.
-func codeOf(err error) codes.Code {
+func codeOf(err error) codes.Code { return statusOf(err).Code() }
+
+// statusOf returns the status that grpc-go sends for what a handler returned.
+func statusOf(err error) *status.Status {
 	if st, ok := status.FromError(err); ok {
-		return st.Code()
+		return st
 	}
-	return status.FromContextError(err).Code()
+	return status.FromContextError(err)
 }
 
 // statusSize returns about how many bytes of the trailing metadata the status of what a
 // handler returned takes.
 func statusSize(err error) int {
-	st, ok := status.FromError(err)
-	if err == nil || !ok {
+	if err == nil {
 		return 0
 	}
+	st := statusOf(err)
 	return len(st.Message()) + base64.RawStdEncoding.EncodedLen(proto.Size(st.Proto()))
 }
 
@@ -124,11 +127,16 @@ func outcomeOf(code codes.Code) core.Outcome {
 	return core.OutcomeOK
 }
 
-// callError is a failure of a call that did not come from the peer: it has a status, and
-// leads to its cause.
+// callError is a failure of a call that did not come from the peer, or not from the peer
+// alone: it has a status, and leads to its causes.
 type callError struct {
-	code codes.Code
-	err  error
+	status *status.Status
+	err    error
+}
+
+// fails returns an error of a call that did not come from the peer.
+func fails(code codes.Code, err error) *callError {
+	return &callError{status.New(code, err.Error()), err}
 }
 
 // Error implements error.
@@ -138,4 +146,4 @@ func (e *callError) Error() string { return e.err.Error() }
 func (e *callError) Unwrap() error { return e.err }
 
 // GRPCStatus is what the status package looks for.
-func (e *callError) GRPCStatus() *status.Status { return status.New(e.code, e.err.Error()) }
+func (e *callError) GRPCStatus() *status.Status { return e.status }
