@@ -18,6 +18,8 @@ LINT    := .bin/golangci-lint
 BUF     := .bin/buf
 # The plugins of buf, which buf.gen.yaml names.
 PLUGINS := .bin/protoc-gen-go .bin/protoc-gen-go-grpc
+# What a test runs, which is skipped where it is not there.
+GRPCURL := .bin/grpcurl
 
 # each runs a command in modules: $(call each,modules,command).
 each = @for m in $(1); do echo "== $$m"; (cd "$$m" && $(2)); done
@@ -29,6 +31,15 @@ precommit: generate tidy fmt lint race clean-tree
 generate: $(BUF) $(PLUGINS) ## Rewrites the code that is generated from .proto files.
 	$(BUF) lint
 	$(BUF) generate
+
+.PHONY: generated
+generated: $(BUF) $(PLUGINS) ## Fails, and shows the difference, where generated code is not what it would be.
+	$(BUF) lint
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	$(BUF) generate -o "$$tmp"; \
+	find . -name '*.pb.go' -not -path '*/node_modules/*' | sort >"$$tmp/here"; \
+	(cd "$$tmp" && find . -name '*.pb.go' | sort >due && diff -u due here); \
+	while read -r f; do diff -u "$$f" "$$tmp/$$f"; done <"$$tmp/here"
 
 .PHONY: tidy
 tidy: ## Fails, and shows the difference, where a go.mod or go.sum is not tidy.
@@ -43,11 +54,11 @@ lint: $(LINT)
 	$(call each,$(CODE),$(abspath $(LINT)) run --allow-serial-runners ./...)
 
 .PHONY: test
-test:
+test: $(GRPCURL)
 	$(call each,$(CODE),go test ./...)
 
 .PHONY: race
-race:
+race: $(GRPCURL)
 	$(call each,$(CODE),go test -race ./...)
 
 .PHONY: fuzz
@@ -70,7 +81,7 @@ benchmarks:
 	$(call each,$(CODE),go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
 
 .PHONY: example
-example: ## Runs examples/$(EXAMPLE).
+example: ## Runs examples/$(EXAMPLE), EXAMPLE being chi or grpc.
 	go run ./examples/$(EXAMPLE)
 
 .PHONY: clean-tree
@@ -93,4 +104,8 @@ $(BUF): tools/buf/go.mod tools/buf/go.sum
 
 .bin/protoc-gen-go-grpc: tools/protoc/go.mod tools/protoc/go.sum
 	go build -C tools/protoc -ldflags='-s -w' -o ../../$@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	@touch $@
+
+$(GRPCURL): tools/grpcurl/go.mod tools/grpcurl/go.sum
+	go build -C tools/grpcurl -ldflags='-s -w' -o ../../$@ github.com/fullstorydev/grpcurl/cmd/grpcurl
 	@touch $@
