@@ -231,11 +231,10 @@ func (s *clientStream) CloseSend() error {
 	if err != nil {
 		return err
 	}
-	err = below.CloseSend()
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.closed = true
-	return err
+	k.closed = true // before the peer knows: its answer may be here before CloseSend returns
+	k.mu.Unlock()
+	return below.CloseSend()
 }
 
 // RecvMsg implements grpc.ClientStream.
