@@ -204,8 +204,11 @@ func (s *clientStream) begun() bool {
 
 // send sends a message of a stream.
 func (k *call) send(m any, send func(any) error) error {
-	if _, ok := m.(*grpc.PreparedMsg); ok {
+	switch m.(type) {
+	case *grpc.PreparedMsg:
 		k.out.lose()
+	case nil: // an empty message, which grpc-go asks no codec for
+		k.out.add(nil)
 	}
 	k.mu.Lock()
 	k.sending, k.marshalled = true, 0
