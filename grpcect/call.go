@@ -83,11 +83,13 @@ type call struct {
 
 	mu sync.Mutex
 	// sending tells that a message is being sent, marshalled how many were serialized for
-	// it, closed that no more is to be sent, freed that data is not to be used any more.
+	// it, closed that no more is to be sent, freed that data is not to be used any more. written
+	// tells that the request that the dispatch names was asked for.
 	sending    bool
 	marshalled int
 	closed     bool
 	freed      bool
+	written    bool
 }
 
 // newCall prepares a call from the task of a context.
@@ -188,11 +190,20 @@ func (k *call) Marshal(v any) (mem.BufferSlice, error) {
 	return data, err
 }
 
+// bypassed tells that the request was sent, and not as the dispatch names it.
+func (k *call) bypassed(from *peer.Peer) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	sent := from != nil && from.Addr != nil // or something in between answered in the peer's place
+	return sent && k.known.Present && k.req != nil && !k.written
+}
+
 // keep returns what the request was serialized to. The call keeps it as well, until it is
 // over, as something in between may send it again.
 func (k *call) keep(v any) (mem.BufferSlice, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.written = true
 	if k.freed || !same(v, k.req) {
 		return nil, false
 	}
@@ -305,6 +316,11 @@ func (k *call) judge(header, trailer metadata.MD, from *peer.Peer, failed error)
 	if core.AnyToken(early) {
 		bad := core.NewError(core.CodeMalformed, errors.New("an answer in the header"))
 		k.c.service.Rejected(k.ctx, bad)
+		return bad
+	}
+	if failed == nil && k.bypassed(from) {
+		bad := core.NewError(core.CodeBody, errors.New("an interceptor further in had the call written with another codec: put it before that of grpcect"))
+		k.c.service.BodyDiffered(k.ctx, bad)
 		return bad
 	}
 	if !core.AnyToken(values) {
