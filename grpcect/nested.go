@@ -33,7 +33,7 @@ func (s *server) inner(ctx context.Context, x *exchange) (context.Context, error
 	}
 	bad := s.enforce(ctx, x)
 	if bad == nil {
-		if bad = x.Raise(x.mode, s.mode, s.levelOf(x.method)); bad != nil {
+		if bad = x.Raise(x.enforced(), s.mode, s.levelOf(x.method)); bad != nil {
 			s.service.Rejected(ctx, bad)
 		}
 	}
@@ -45,9 +45,11 @@ func (s *server) inner(ctx context.Context, x *exchange) (context.Context, error
 	return nil, s.refusal(bad)
 }
 
-// enforce verifies and claims what was only observed further out.
+// enforce verifies and claims what was only observed further out. What something in between
+// has read of the messages by now is held against the record before the claim, the rest when
+// it is read.
 func (s *server) enforce(ctx context.Context, x *exchange) *core.Error {
-	if x.mode != core.Observe || s.mode == core.Observe {
+	if x.enforced() != core.Observe || s.mode == core.Observe {
 		return nil
 	}
 	rebind := func(change func()) {
@@ -56,12 +58,18 @@ func (s *server) enforce(ctx context.Context, x *exchange) *core.Error {
 		change()
 	}
 	rebind(func() { x.mode = s.mode })
-	return x.Enforce(ctx, s.service, s.mode, x.presented(s), rebind)
+	if bad := x.Enforce(ctx, s.service, s.mode, x.presented(s), rebind); bad != nil {
+		return bad
+	}
+	if x.content().Present && x.want().Present {
+		x.setBodyState(core.BodyBound)
+	}
+	return nil
 }
 
-// observed tells whether nothing is refused.
-func (x *exchange) observed() bool {
+// enforced is the mode that the call was let through under so far.
+func (x *exchange) enforced() core.Mode {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.mode == core.Observe
+	return x.mode
 }

@@ -101,10 +101,10 @@ type exchange struct {
 	mode     core.Mode
 	values   []string
 	evidence core.Evidence
-	// known is the hash of a unary call's request, and read what reads that of a stream
-	// before its handler runs.
+	// known is the hash of a request that was read before the handler runs.
 	known core.Hash
-	read  func(context.Context) (core.Hash, error)
+	// stream is nil for a unary call.
+	stream *serverStream
 	// mu is held while an interceptor further in changes what the messages are held against.
 	mu sync.Mutex
 	// refused tells that an interceptor further in refused the call, and reached that one
@@ -177,12 +177,20 @@ func (s *server) speaks(ctx context.Context) *core.Error {
 
 func (x *exchange) presented(s *server) core.Presented {
 	p := core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: s.levelOf(x.method), Content: x.known, Observe: s.mode == core.Observe,
+		Values: x.values, Evidence: x.evidence, MinLevel: s.levelOf(x.method), Content: x.content(), Observe: s.mode == core.Observe,
 	}
-	if s.binding == core.BodyRequire && !x.known.Present {
-		p.ReadContent = x.read
+	if s.binding == core.BodyRequire && !p.Content.Present && x.stream != nil {
+		p.ReadContent = x.stream.readContent
 	}
 	return p
+}
+
+// content is the hash of all that the client sends, absent while that has not been read.
+func (x *exchange) content() core.Hash {
+	if x.stream == nil {
+		return x.known
+	}
+	return x.stream.received()
 }
 
 // want is the hash that the messages must have, absent if they are bound to none.

@@ -36,7 +36,7 @@ func StreamServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Str
 			return handler(srv, &contextStream{ss, in})
 		}
 		st := &serverStream{ServerStream: ss, x: v.newExchange(ss.Context(), info.FullMethod), many: info.IsClientStream}
-		st.x.read = st.readContent
+		st.x.stream = st
 		var err error
 		if st.ctx, err = st.x.enter(ss.Context()); err != nil {
 			return err
@@ -169,8 +169,8 @@ func (s *serverStream) sent() core.Hash {
 // readContent reads the request of a call that has one, for a policy that requires it to be
 // compared before the token is claimed.
 func (s *serverStream) readContent(context.Context) (core.Hash, error) {
-	if s.many {
-		return core.Hash{}, core.NewError(core.CodeBody, errors.New("a stream of the client cannot be held whole"))
+	if s.many || s.in.messages() > 0 {
+		return core.Hash{}, core.NewError(core.CodeBody, errors.New("the messages cannot be held whole"))
 	}
 	raw := &rawMessage{}
 	if err := s.ServerStream.RecvMsg(raw); err != nil {
@@ -247,7 +247,7 @@ func (s *serverStream) judge() error {
 	}
 	bad := core.NewError(core.CodeBody, errors.New("the messages are not those that their sender's record names"))
 	s.x.s.service.BodyDiffered(s.ctx, bad)
-	if s.x.observed() {
+	if s.x.enforced() == core.Observe {
 		s.x.setBodyState(core.BodyNotBound)
 		return nil
 	}
