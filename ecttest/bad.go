@@ -306,6 +306,6 @@ func badTrust() []BadToken {
 		spoiled("too old", core.CodeTooOld, func(t *Token) { t.With("iat", now(-15*time.Minute-2*time.Second)).With("exp", now(time.Hour)) }),
 		spoiled("from the future", core.CodeNotYetValid, func(t *Token) { t.With("iat", now(33*time.Second)) }),
 		spoiled("a predecessor nobody saw", core.CodePredMissing, func(t *Token) { t.With("pred", []string{numbered(9)}) }),
-		spoiled("nothing but a notice", core.CodeNoHead, func(t *Token) { t.With("exec_act", "ect.ledger.failed") }),
+		spoiled("nothing but a notice", core.CodeNoHead, func(t *Token) { t.With("exec_act", noticeAction) }),
 	}
 }
