@@ -81,7 +81,7 @@ benchmarks:
 	$(call each,$(CODE),go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
 
 .PHONY: example
-example: ## Runs examples/$(EXAMPLE), EXAMPLE being chi or grpc.
+example: ## Runs examples/$(EXAMPLE), EXAMPLE being chi, grpc or mixed.
 	go run ./examples/$(EXAMPLE)
 
 .PHONY: clean-tree
