@@ -19,7 +19,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-ect/ect/core"
-	"github.com/go-ect/ect/core/replay"
 	"github.com/go-ect/ect/ecttest"
 	"github.com/go-ect/ect/httpect"
 )
@@ -120,24 +119,15 @@ func (r *reply) refused(t testing.TB, code core.Code) {
 	}
 }
 
-// silentAbout fails if anything of a token is in the reply.
-func (r *reply) silentAbout(t testing.TB, w *world, token string) {
+// silentAbout fails if anything of the tokens that were sent is in the reply.
+func (r *reply) silentAbout(t testing.TB, w *world, values ...string) {
 	t.Helper()
 	dump, err := httputil.DumpResponse(r.Response, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dump = fmt.Appendf(dump, "%v\n%s", r.Trailer, r.body)
-	secrets := []string{w.from.Identity, w.from.KeyID, w.to.Identity}
-	for part := range strings.SplitSeq(token, ".") {
-		if len(part) > 7 {
-			secrets = append(secrets, part)
-		}
-	}
-	if u, err := core.ParseWithoutVerification(token); err == nil {
-		secrets = append(secrets, u.ClaimsWithoutVerification().TaskID.String())
-	}
-	for _, s := range secrets {
+	for _, s := range append(ecttest.Traces(values...), w.from.Identity, w.from.KeyID, w.to.Identity) {
 		if bytes.Contains(dump, []byte(s)) {
 			t.Errorf("the response tells %q of the token:\n%s", s, dump)
 		}
@@ -176,6 +166,16 @@ func TestRefusalByCode(t *testing.T) {
 // onWire tells whether a client may send the value at all.
 func onWire(v string) bool {
 	return !strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// firstOf returns the values of the first message of a scene.
+func firstOf(t *testing.T, m ecttest.Message) (values []string) {
+	t.Helper()
+	for a := range m.Stage(t, ecttest.Contents{}).Attempts() {
+		return a.Values
+	}
+	t.Fatalf("%s has no messages", m.Name)
+	return nil
 }
 
 func TestModes(t *testing.T) {
@@ -227,11 +227,12 @@ func TestModes(t *testing.T) {
 					t.Errorf("reported as rejected (-want +got):\n%s", diff)
 				}
 			}
-			for name, values := range map[string][]string{
-				"no field": nil, "an empty field": {""}, "white space": {" \t "}, "commas": {", ,,"}, "two empty fields": {"", ""},
-			} {
-				t.Run(name, func(t *testing.T) {
-					r := send(t, values...)
+			for _, m := range ecttest.BadMessages() {
+				if m.Code != core.CodeRequired {
+					continue
+				}
+				t.Run(m.Name, func(t *testing.T) {
+					r := send(t, firstOf(t, m)...)
 					switch mode {
 					case httpect.Enforce:
 						refused(t, r, core.CodeRequired)
@@ -285,36 +286,6 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestBadBesideGood: a bad token is not dropped because a good one came along.
-func TestBadBesideGood(t *testing.T) {
-	w := newWorld(t)
-	s := serve(t, http2, httpect.Middleware(w.service)(untouched(t)))
-	good := w.head(t)
-	bad := w.from.Token(w.to.Identity)
-	bad.Key = ecttest.NewKey(t, core.ES256)
-	text := bad.Sign(t)
-	for _, values := range [][]string{{good, text}, {text, good}, {good + ", " + text}, {text + "," + good}} {
-		s.send(t, "GET", "/", nil, values...).refused(t, core.CodeSignature)
-	}
-}
-
-func TestTooLarge(t *testing.T) {
-	w := newWorld(t)
-	s := serve(t, http1, httpect.Middleware(w.service)(untouched(t)))
-	many := make([]string, core.DefaultTokens+1)
-	for n := range many {
-		many[n] = "e30"
-	}
-	for name, values := range map[string][]string{
-		"too many lines":    many,
-		"too many elements": {strings.Join(many, ",")},
-		"too many bytes":    {strings.Repeat(",", core.DefaultTotalBytes+1)},
-		"too long":          {strings.Repeat("A", core.DefaultTokenBytes+1)},
-	} {
-		t.Run(name, func(t *testing.T) { s.send(t, "GET", "/", nil, values...).refused(t, core.CodeTooLarge) })
-	}
-}
-
 func TestErrorHandler(t *testing.T) {
 	w := newWorld(t)
 	handler := func(rw http.ResponseWriter, r *http.Request, err *core.Error) {
@@ -332,68 +303,6 @@ func TestErrorHandler(t *testing.T) {
 	}
 	if hasVary(r.Header) != 1 {
 		t.Errorf("Vary = %q", r.Header.Values("Vary"))
-	}
-}
-
-// downStore is a replay store that cannot be reached.
-type downStore struct{ replay.Store }
-
-func (downStore) Claim(context.Context, []replay.Claim, bool) ([]replay.Outcome, error) {
-	return nil, errors.New("no route to the store")
-}
-
-func TestUnavailable(t *testing.T) {
-	for _, mode := range []httpect.Mode{httpect.Enforce, httpect.Optional} {
-		w := newWorld(t)
-		s := serve(t, http1, httpect.Middleware(w.service, httpect.WithMode(mode))(http.HandlerFunc(empty)))
-		token := w.head(t)
-		w.domain.Fail(errors.New("the key source of spiffe://test.example/from is down"))
-		r := s.send(t, "GET", "/", nil, token)
-		r.refused(t, core.CodeUnavailable)
-		r.silentAbout(t, w, token)
-		w.domain.Fail(nil)
-		if r := s.send(t, "GET", "/", nil, token); r.StatusCode != 200 {
-			t.Errorf("the same token once the keys are back: status = %d (%s)", r.StatusCode, r.body)
-		}
-	}
-	w := newWorld(t, func(s *setup) { s.options = append(s.options, core.WithReplayStore(downStore{})) })
-	s := serve(t, http1, httpect.Middleware(w.service)(untouched(t)))
-	s.send(t, "GET", "/", nil, w.head(t)).refused(t, core.CodeUnavailable)
-}
-
-func TestSeveralHeads(t *testing.T) {
-	for name, join := range map[string]func(a, b string) []string{
-		"two lines":             func(a, b string) []string { return []string{a, b} },
-		"one line":              func(a, b string) []string { return []string{a + "," + b} },
-		"white space":           func(a, b string) []string { return []string{"\t" + a + " ,\t " + b + " "} },
-		"empty elements":        func(a, b string) []string { return []string{"", ",," + a + ", ,", b + ",", " "} },
-		"one of them twice":     func(a, b string) []string { return []string{a, b, a} },
-		"twice in another form": func(a, b string) []string { return []string{a + "," + b, b} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			other := w.domain.Agent(t, "other")
-			s := serve(t, http1, httpect.Middleware(w.service)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				got, ok := core.ReceivedFromContext(r.Context())
-				if !ok || len(got.Heads()) != 2 {
-					t.Errorf("ReceivedFromContext = %v, %v; want two heads", got, ok)
-				}
-			})))
-			a, b := w.head(t), other.Token(w.to.Identity).Sign(t)
-			r := s.send(t, "GET", "/", nil, join(a, b)...)
-			if r.StatusCode != 200 {
-				t.Fatalf("status = %d (%s)", r.StatusCode, r.body)
-			}
-			want := []core.UUID{parse(t, a).ClaimsWithoutVerification().TaskID, parse(t, b).ClaimsWithoutVerification().TaskID}
-			got := w.answer(t, r).Claims()
-			if diff := cmp.Diff(want, got.Pred); diff != "" {
-				t.Errorf("pred (-want +got):\n%s", diff)
-			}
-			// The other one is no audience, so the answer is not for it.
-			if diff := cmp.Diff([]string{w.from.Identity}, got.Audience); diff != "" {
-				t.Errorf("aud (-want +got):\n%s", diff)
-			}
-		})
 	}
 }
 

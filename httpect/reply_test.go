@@ -4,8 +4,6 @@
 package httpect_test
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-ect/ect/core"
-	"github.com/go-ect/ect/ecttest"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -45,166 +42,6 @@ func impostor(t *testing.T, body []byte, craft func(dispatch string) (header, tr
 var places = map[string]func(tokens ...string) (header, trailer []string){
 	"header":  func(tokens ...string) ([]string, []string) { return tokens, nil },
 	"trailer": func(tokens ...string) ([]string, []string) { return nil, tokens },
-}
-
-func TestBadAnswer(t *testing.T) {
-	body := []byte("the body of the answer")
-	type craft func(t *testing.T, p *pair, dispatch string) []string
-	good := func(t *testing.T, p *pair, dispatch string) *ecttest.Token {
-		t.Helper()
-		return p.to.Token(p.from.Identity).After(t, true, dispatch)
-	}
-	one := func(change func(t *testing.T, p *pair, tok *ecttest.Token) *ecttest.Token) craft {
-		return func(t *testing.T, p *pair, dispatch string) []string {
-			t.Helper()
-			return []string{change(t, p, good(t, p, dispatch)).Sign(t)}
-		}
-	}
-	for name, c := range map[string]struct {
-		craft craft
-		code  core.Code
-	}{
-		"good": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token { return tok }), 0},
-		"good over this body": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("out_hash", hashText(body)).With("inp_hash", hashText([]byte("sent")))
-		}), 0},
-		"good without digests": {func(t *testing.T, p *pair, dispatch string) []string {
-			return []string{p.to.Token(p.from.Identity).After(t, false, dispatch).Sign(t)}
-		}, 0},
-		"good with context": {func(t *testing.T, p *pair, dispatch string) []string {
-			step := p.to.Token(p.to.Identity).With("wid", parse(t, dispatch).ClaimsWithoutVerification().Workflow.String()).Sign(t)
-			return []string{step, p.to.Token(p.from.Identity).After(t, true, dispatch, step).Sign(t)}
-		}, 0},
-		"another issuer": {func(t *testing.T, p *pair, dispatch string) []string {
-			return []string{p.domain.Agent(t, "other").Token(p.from.Identity).After(t, true, dispatch).Sign(t)}
-		}, core.CodeAnswer},
-		"another dispatch": {func(t *testing.T, p *pair, dispatch string) []string {
-			other := p.from.Token(p.to.Identity).With("wid", parse(t, dispatch).ClaimsWithoutVerification().Workflow.String()).Sign(t)
-			return []string{p.to.Token(p.from.Identity).After(t, true, other).Sign(t)}
-		}, core.CodeAnswer},
-		"no dispatch": {func(t *testing.T, p *pair, dispatch string) []string {
-			return []string{p.to.Token(p.from.Identity).With("wid", parse(t, dispatch).ClaimsWithoutVerification().Workflow.String()).Sign(t)}
-		}, core.CodeAnswer},
-		"another workflow": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("wid", "11111111-1111-4111-8111-111111111111")
-		}), core.CodeWorkflow},
-		"another digest": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("ect_ext", map[string]any{"pred_dig": []string{"AAAAAAAAAAAAAAAAAAAAAA"}})
-		}), core.CodePredDigest},
-		"another key": {one(func(t *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			tok.Key = ecttest.NewKey(t, core.ES256)
-			return tok
-		}), core.CodeSignature},
-		"unsigned": {func(t *testing.T, p *pair, dispatch string) []string {
-			return []string{good(t, p, dispatch).Unsigned(t)}
-		}, core.CodeLevel},
-		"for somebody else": {one(func(_ *testing.T, p *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("aud", p.to.Identity)
-		}), core.CodeAudience},
-		"expired": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("iat", time.Now().Add(-time.Minute).Unix()).With("exp", time.Now().Add(-40*time.Second).Unix())
-		}), core.CodeExpired},
-		"two heads": {func(t *testing.T, p *pair, dispatch string) []string {
-			return []string{good(t, p, dispatch).Sign(t), good(t, p, dispatch).Sign(t)}
-		}, core.CodeAnswer},
-		"two heads on a line": {func(t *testing.T, p *pair, dispatch string) []string {
-			return []string{good(t, p, dispatch).Sign(t) + ", " + good(t, p, dispatch).Sign(t)}
-		}, core.CodeAnswer},
-		"the dispatch itself": {func(_ *testing.T, _ *pair, dispatch string) []string { return []string{dispatch} }, core.CodeAudience},
-		"malformed":           {func(*testing.T, *pair, string) []string { return []string{"a.b.c"} }, core.CodeMalformed},
-		"too long": {func(*testing.T, *pair, string) []string {
-			return []string{strings.Repeat("A", core.DefaultTokenBytes+1)}
-		}, core.CodeTooLarge},
-		"an empty field": {func(*testing.T, *pair, string) []string { return []string{""} }, core.CodeRequired},
-		"another response": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("out_hash", hashText([]byte("x")))
-		}), core.CodeBody},
-		"another request": {one(func(_ *testing.T, _ *pair, tok *ecttest.Token) *ecttest.Token {
-			return tok.With("inp_hash", hashText([]byte("x")))
-		}), core.CodeBody},
-	} {
-		for place, put := range places {
-			for policy, optional := range map[string]core.AnswerPolicy{"required": core.AnswerRequired, "optional": core.AnswerOptional} {
-				t.Run(fmt.Sprint(name, ", ", place, ", ", policy), func(t *testing.T) {
-					protos(t, func(t *testing.T, proto string) {
-						var p *pair
-						p = newPair(t, impostor(t, body, func(dispatch string) (header, trailer []string) {
-							return put(c.craft(t, p, dispatch)...)
-						}), bare, over(proto), func(c *calls) { c.peer.Answer = optional })
-						ctx, task := p.start(t)
-						r, err := p.call(ctx, t, "POST", "/", strings.NewReader("sent"))
-						if err != nil {
-							t.Fatalf("call: %v; what is wrong with an answer is an error of the body", err)
-						}
-						d := p.told.next(t).Claims()
-						if got := tokensIn(r.Header); len(got) > 0 {
-							t.Errorf("%d tokens are left in the header", len(got))
-						}
-						if r.err == nil || r.place() != "none" {
-							if got := tokensIn(r.Trailer); len(got) > 0 {
-								t.Errorf("%d tokens are left in the trailer", len(got))
-							}
-						}
-						answer, ok := httpect.AnswerOf(r.Response)
-						last := end(ctx, t, task)
-						if c.code == 0 {
-							if r.err != nil || !bytes.Equal(r.body, body) || !ok {
-								t.Fatalf("%v, body %q, AnswerOf %v", r, r.body, ok)
-							}
-							onlyPred(t, last, answer.Heads()[0].Claims().TaskID, "the answer")
-							return
-						}
-						if name == "too long" && place == "trailer" && proto == http1 {
-							if r.err == nil { // net/http itself refuses a trailer that long
-								t.Error("the body seems whole")
-							}
-						} else if core.CodeOf(r.err) != c.code {
-							t.Errorf("reading = %v, want code %v", r.err, c.code)
-						}
-						if place == "header" && len(r.body) > 0 {
-							t.Errorf("%d bytes came of a body whose answer is bad", len(r.body))
-						}
-						if c.code == core.CodeBody {
-							if got := p.told.codes(&p.told.differed); len(got) != 1 {
-								t.Errorf("reported as differing: %v", got)
-							}
-							return // the answer itself is good
-						}
-						if ok {
-							t.Error("AnswerOf gives an answer that is bad")
-						}
-						onlyPred(t, last, d.TaskID, "the dispatch")
-					})
-				})
-			}
-		}
-	}
-}
-
-// TestBadTokensAsAnswers presents every kind of bad token as an answer.
-func TestBadTokensAsAnswers(t *testing.T) {
-	var p *pair
-	var bad ecttest.BadToken
-	p = newPair(t, impostor(t, nil, func(string) (header, trailer []string) {
-		return []string{bad.Mint(t, p.domain, p.to, p.from.Identity)}, nil
-	}), bare, answerOptional)
-	for _, bad = range ecttest.BadTokens() {
-		if strings.Contains(bad.Name, "newline") {
-			continue // HTTP has no room for it
-		}
-		ctx, task := p.start(t)
-		r, err := p.call(ctx, t, "GET", "/", nil)
-		if err != nil {
-			t.Fatalf("%s: %v", bad.Name, err)
-		}
-		d := p.told.next(t).Claims()
-		// Most are refused for what they are, all others for naming no dispatch.
-		if got := core.CodeOf(r.err); got == 0 {
-			t.Errorf("%s: reading = %v, want code %v", bad.Name, r.err, bad.Code)
-		}
-		onlyPred(t, end(ctx, t, task), d.TaskID, "the dispatch")
-		p.told.next(t)
-	}
 }
 
 // TestAnswerTwice: an answer in both header and trailer is malformed.
