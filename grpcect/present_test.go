@@ -124,8 +124,9 @@ func isRefusal(t testing.TB, err error, code core.Code, detail map[string]string
 	t.Helper()
 	st, ok := status.FromError(err)
 	class := code.Class()
-	if !ok || st.Code() != grpcect.Code(code) || st.Message() != class.Sentence() {
-		t.Fatalf("the call = %v; want it refused as %v", err, class)
+	want := refusals[class]
+	if !ok || st.Code() != want.code || st.Message() != class.Sentence() {
+		t.Fatalf("the call = %v; want it refused as %v with code %v", err, class, want.code)
 	}
 	if got, ok := grpcect.RefusedAs(err); !ok || got != class {
 		t.Errorf("RefusedAs = %v, %t; want %v", got, ok, class)
@@ -135,8 +136,8 @@ func isRefusal(t testing.TB, err error, code core.Code, detail map[string]string
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:
 			infos++
-			if d.GetDomain() != grpcect.ErrorDomain || len(d.GetMetadata()) != len(detail) || d.GetMetadata()["check"] != detail["check"] {
-				t.Errorf("ErrorInfo = %v, want the metadata %v", d, detail)
+			if d.GetDomain() != errorDomain || d.GetReason() != want.reason || len(d.GetMetadata()) != len(detail) || d.GetMetadata()["check"] != detail["check"] {
+				t.Errorf("ErrorInfo = %v, want the reason %s and the metadata %v", d, want.reason, detail)
 			}
 		case *errdetails.RetryInfo:
 			delays++
