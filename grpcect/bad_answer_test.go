@@ -134,14 +134,14 @@ func (a *answering) call(ctx context.Context, call caller) (got answered) {
 	return got
 }
 
-// pred returns what a task comes after that ends now.
-func (w *world) pred(ctx context.Context, t *testing.T, task *core.Task) []core.UUID {
+// pred returns what the next thing comes after that a task does.
+func pred(ctx context.Context, t *testing.T, task *core.Task) []core.UUID {
 	t.Helper()
-	a, err := task.Finish(ctx, core.Completion{})
+	i, err := task.Step(ctx, "next", core.StepInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Issued.Claims().Pred
+	return i.Claims().Pred
 }
 
 // is holds what came of a call whose answer is not right against the code of the answer and
@@ -194,7 +194,7 @@ func TestAnswerTable(t *testing.T) {
 							if status.Code(got.err) != want || core.CodeOf(got.err) != 0 || got.answer == nil || len(told) > 0 {
 								t.Fatalf("the call = %v, answered %v, told of %v; want it with code %v", got.err, got.answer, told, want)
 							}
-							if pred := a.pred(ctx, t, task); !slices.Equal(pred, []core.UUID{got.answer.Heads()[0].Claims().TaskID}) {
+							if pred := pred(ctx, t, task); !slices.Equal(pred, []core.UUID{got.answer.Heads()[0].Claims().TaskID}) {
 								t.Errorf("pred = %v, want the answer", pred)
 							}
 							return
@@ -209,7 +209,7 @@ func TestAnswerTable(t *testing.T) {
 						if row.Code == core.CodeBody {
 							return // the answer itself is good
 						}
-						if pred := a.pred(ctx, t, task); !slices.Equal(pred, []core.UUID{dispatch}) {
+						if pred := pred(ctx, t, task); !slices.Equal(pred, []core.UUID{dispatch}) {
 							t.Errorf("pred = %v, want the dispatch %v", pred, dispatch)
 						}
 					})
@@ -259,7 +259,7 @@ func TestAnswerMissing(t *testing.T) {
 					if diff := cmp.Diff(told, a.from.seen.codes()); diff != "" {
 						t.Errorf("reported (-want +got):\n%s", diff)
 					}
-					if pred := a.pred(ctx, t, task); !slices.Equal(pred, []core.UUID{dispatch}) {
+					if pred := pred(ctx, t, task); !slices.Equal(pred, []core.UUID{dispatch}) {
 						t.Errorf("pred = %v, want the dispatch", pred)
 					}
 				})
@@ -286,7 +286,7 @@ func TestBadTokensAsAnswers(t *testing.T) {
 				if core.CodeOf(got.err) == 0 || status.Code(got.err) != codes.Internal || got.answer != nil || len(got.tokens()) > 0 {
 					t.Errorf("the call = %v, answered %v; want code %v", got.err, got.answer, bad.Code)
 				}
-				if pred := a.pred(ctx, t, task); !slices.Equal(pred, []core.UUID{dispatch}) {
+				if pred := pred(ctx, t, task); !slices.Equal(pred, []core.UUID{dispatch}) {
 					t.Errorf("pred = %v, want the dispatch", pred)
 				}
 			})
