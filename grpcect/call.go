@@ -224,11 +224,19 @@ func (k *call) free() {
 // errReplaced refuses to send what is not what the dispatch names.
 var errReplaced = errors.New("an interceptor further in replaced the message that is recorded: put it before that of grpcect")
 
-// same tells whether two messages are one object.
+// same tells whether two messages are one: one object, or equal values.
 func same(a, b any) bool {
-	x, ok := identity(a)
-	y, also := identity(b)
-	return ok && also && x == y && reflect.TypeOf(a) == reflect.TypeOf(b)
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	if !x.IsValid() || !y.IsValid() || x.Type() != y.Type() {
+		return false
+	}
+	switch x.Kind() {
+	case reflect.Map:
+		return x.UnsafePointer() == y.UnsafePointer()
+	case reflect.Slice:
+		return x.UnsafePointer() == y.UnsafePointer() && x.Len() == y.Len()
+	}
+	return x.Comparable() && a == b
 }
 
 // passes hashes a message of a stream. What is serialized while none is sent, or beside
