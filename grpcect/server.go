@@ -179,7 +179,13 @@ func (x *exchange) presented(s *server) core.Presented {
 	p := core.Presented{
 		Values: x.values, Evidence: x.evidence, MinLevel: s.levelOf(x.method), Content: x.content(), Observe: s.mode == core.Observe,
 	}
-	if s.binding == core.BodyRequire && !p.Content.Present && x.stream != nil {
+	switch {
+	case p.Content.Present:
+	case x.stream == nil:
+		// A request without a hash is none that a record can name; BodyRequire finds that none
+		// can be read.
+		p.NoContent = s.binding != core.BodyRequire
+	case s.binding == core.BodyRequire:
 		p.ReadContent = x.stream.readContent
 	}
 	return p
