@@ -100,14 +100,14 @@ type clientStream struct {
 }
 
 // open dispatches the call and begins the stream below.
-func (s *clientStream) open() error {
-	defer close(s.opened)
-	err := s.start(s.k)
-	if err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.final = err
-	}
+func (s *clientStream) open() error { return s.begins(s.start(s.k)) }
+
+// begins lets those go on who wait for the stream below: it began, or could not.
+func (s *clientStream) begins(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.final = err
+	close(s.opened)
 	return err
 }
 
@@ -178,7 +178,7 @@ func (s *clientStream) SendMsg(m any) error {
 	if !s.desc.ClientStreams && !s.begun() {
 		if _, ok := m.(*grpc.PreparedMsg); !ok { // whose bytes cannot be seen
 			if err := s.k.serialize(m); err != nil {
-				return err
+				return s.begins(err)
 			}
 		}
 		if err := s.open(); err != nil {
