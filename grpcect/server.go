@@ -251,7 +251,7 @@ func (x *exchange) finish(ctx context.Context, task *core.Task, c core.Completio
 
 // ends says how a call that came to an end is recorded.
 func (x *exchange) ends(ctx context.Context, err error, in, out core.Hash) core.Completion {
-	code := codeOf(err)
+	code := recordable(codeOf(err))
 	c := core.Completion{
 		Action: x.s.actionOf(x.method), Outcome: outcomeOf(code), Status: int(code), InpHash: in, OutHash: out,
 	}

@@ -5,6 +5,7 @@ package grpcect
 
 import (
 	"encoding/base64"
+	"math"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -96,6 +97,15 @@ func RefusedAs(err error) (core.Class, bool) {
 
 // codeOf returns the status code that grpc-go sends for what a handler returned.
 func codeOf(err error) codes.Code { return statusOf(err).Code() }
+
+// recordable returns the status code that a record has: Unknown for one that is too large for
+// a record, as which gRPC has what nobody defined.
+func recordable(c codes.Code) codes.Code {
+	if c > math.MaxUint16 {
+		return codes.Unknown
+	}
+	return c
+}
 
 // statusOf returns the status that grpc-go sends for what a handler returned.
 func statusOf(err error) *status.Status {
