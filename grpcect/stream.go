@@ -77,6 +77,8 @@ type serverStream struct {
 	// sent that the handler did send.
 	ended, unsent bool
 	bad           *core.Error
+	// broke is what grpc-go ended the call with by itself.
+	broke error
 }
 
 // Context implements grpc.ServerStream.
@@ -118,12 +120,38 @@ func (s *serverStream) serve(srv any, handler grpc.StreamHandler) (err error) {
 	}
 	c := x.ends(s.ctx, err, s.received(), s.sent())
 	c.Keep = c.Keep || bad != nil // a message that is refused after all gets no answer
+	if broke := s.broken(); broke != nil {
+		code := codeOf(broke)
+		c.Outcome, c.Status, c.Keep = outcomeOf(code), int(code), true
+	}
 	answer, unrecorded := x.finish(s.ctx, task, c)
 	if unrecorded != nil {
 		return x.s.refusal(unrecorded)
 	}
 	x.send(s.ctx, answer, err, func(md metadata.MD) error { s.ServerStream.SetTrailer(md); return nil })
 	return err
+}
+
+// breaks keeps what a message could not be sent or read for: grpc-go has ended the call with
+// it, whatever its handler makes of it, and cancelled its context. It is not where the client
+// left.
+func (s *serverStream) breaks(err error) {
+	switch codeOf(err) {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broke == nil {
+		s.broke = err
+	}
+}
+
+// broken returns what grpc-go ended the call with by itself, nil if it did not.
+func (s *serverStream) broken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broke
 }
 
 // failure returns why the call is refused after all, nil if it is not.
@@ -212,6 +240,8 @@ func (s *serverStream) RecvMsg(m any) error {
 		if bad := s.judge(); bad != nil {
 			return bad
 		}
+	case err != nil:
+		s.breaks(err)
 	}
 	return err
 }
@@ -273,6 +303,7 @@ func (s *serverStream) SendMsg(m any) error {
 func (s *serverStream) send(m any) error {
 	err := s.ServerStream.SendMsg(m)
 	if err != nil {
+		s.breaks(err)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.unsent = true
