@@ -107,9 +107,7 @@ type exchange struct {
 	stream *serverStream
 	// mu is held while an interceptor further in changes what the messages are held against.
 	mu sync.Mutex
-	// refused tells that an interceptor further in refused the call, and reached that one
-	// let it through.
-	refused atomic.Bool
+	// reached counts the interceptors furthest in that let the call through.
 	reached atomic.Int32
 
 	ctx exchangeContext
@@ -218,21 +216,6 @@ func (x *exchange) setBodyState(s core.BodyState) {
 	if t := x.Task(); t != nil {
 		t.SetBodyState(s)
 	}
-}
-
-// turnedAway gives the claims back of a call that no handler saw, as an interceptor further
-// in refused it, unless something on the way in has acted on it.
-func (x *exchange) turnedAway(ctx context.Context) bool {
-	if !x.refused.Load() || x.reached.Load() > 0 {
-		return false
-	}
-	if t := x.Task(); t != nil && t.Acted() {
-		return false
-	}
-	if err := x.Release(ctx); err != nil {
-		x.s.service.Rejected(ctx, core.NewError(core.CodeUnavailable, err))
-	}
-	return true
 }
 
 // finish issues the task token, if the service records. The call may be over already; the

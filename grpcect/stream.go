@@ -108,7 +108,7 @@ func (s *serverStream) serve(srv any, handler grpc.StreamHandler) (err error) {
 	returned = true
 
 	task := x.End()
-	if err != nil && x.turnedAway(s.ctx) {
+	if x.turnedAway(s.ctx, err) {
 		return err
 	}
 	bad := s.failure()

@@ -90,7 +90,7 @@ func (x *exchange) unary(ctx context.Context, req any, handler grpc.UnaryHandler
 	returned = true
 
 	task := x.End()
-	if err != nil && x.turnedAway(ctx) || task == nil {
+	if x.turnedAway(ctx, err) || task == nil {
 		return reply, err
 	}
 	var data mem.BufferSlice
