@@ -134,7 +134,7 @@ func (k *call) dispatch(ctx context.Context) (context.Context, error) {
 	md, _ := metadata.FromOutgoingContext(ctx) // a copy
 	strip(md)
 	tokens := d.Tokens()
-	n := section.Fit(tokens, core.CarrierTokens, section.Size(md), DefaultMetadataBytes)
+	n := section.Fit(tokens, core.CarrierTokens, sizeOf(md), DefaultMetadataBytes)
 	if n == 0 {
 		d.Abandon()
 		bad := core.NewError(core.CodeTooLarge, errors.New("the metadata has no room for the dispatch"))

@@ -5,6 +5,7 @@ package grpcect
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
 
 	"google.golang.org/grpc/credentials"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/internal/section"
 	"github.com/go-ect/ect/internal/tlspeer"
 )
 
@@ -45,6 +47,20 @@ func without(md metadata.MD) metadata.MD {
 		}
 	}
 	return md
+}
+
+// sizeOf returns the bytes of metadata as it is on the wire: names and values and four an
+// entry (profile 9.2). Binary values are in base64 there.
+func sizeOf(md metadata.MD) int {
+	n := section.Size(md)
+	for name, values := range md {
+		if strings.HasSuffix(name, "-bin") {
+			for _, v := range values {
+				n += base64.RawStdEncoding.EncodedLen(len(v)) - len(v)
+			}
+		}
+	}
+	return n
 }
 
 // stripIncoming returns a context whose incoming metadata has no tokens and no receipts, so

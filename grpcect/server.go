@@ -272,7 +272,7 @@ func trailing(ctx context.Context, failed error) (size int, taken bool) {
 	size = statusSize(failed)
 	if t, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD }); ok {
 		md := t.Trailer()
-		size += section.Size(md)
+		size += sizeOf(md)
 		taken = carries(md)
 	}
 	return size, taken

@@ -4,12 +4,14 @@
 package grpcect
 
 import (
-	"encoding/base64"
 	"math"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
@@ -95,9 +97,6 @@ func RefusedAs(err error) (core.Class, bool) {
 	return 0, false
 }
 
-// codeOf returns the status code that grpc-go sends for what a handler returned.
-func codeOf(err error) codes.Code { return statusOf(err).Code() }
-
 // recordable returns the status code that a record has: Unknown for one that is too large for
 // a record, as which gRPC has what nobody defined.
 func recordable(c codes.Code) codes.Code {
@@ -115,15 +114,32 @@ func statusOf(err error) *status.Status {
 	return status.FromContextError(err)
 }
 
-// statusSize returns about how many bytes of the trailing metadata the status of what a
-// handler returned takes.
+// codeOf returns the code of statusOf.
+func codeOf(err error) codes.Code { return statusOf(err).Code() }
+
+// statusSize returns the bytes that the status of what a handler returned takes in the
+// trailing metadata.
 func statusSize(err error) int {
 	if err == nil {
-		return 0
+		return okSize
 	}
 	st := statusOf(err)
-	return len(st.Message()) + base64.RawStdEncoding.EncodedLen(proto.Size(st.Proto()))
+	message := 0
+	for _, r := range st.Message() {
+		if r < ' ' || r > '~' || r == '%' {
+			message += len("%00") * utf8.RuneLen(r) // as it is escaped
+		} else {
+			message++
+		}
+	}
+	fields := metadata.MD{"grpc-status": {strconv.Itoa(int(st.Code()))}, "grpc-message": {strings.Repeat(" ", message)}}
+	if p := st.Proto(); len(p.GetDetails()) > 0 {
+		fields["grpc-status-details-bin"] = []string{strings.Repeat(" ", proto.Size(p))}
+	}
+	return sizeOf(fields)
 }
+
+var okSize = sizeOf(metadata.MD{"grpc-status": {"0"}, "grpc-message": {""}})
 
 // outcomeOf says how a task ended, by its status: an error is what counts as the server's
 // own, as the OpenTelemetry conventions have it (profile 3.5).
