@@ -43,7 +43,9 @@ func TestModes(t *testing.T) {
 		{"good", func(t *testing.T, w *world) []string { return []string{w.head(t)} }, 0},
 		{"malformed", func(t *testing.T, w *world) []string { return []string{w.head(t) + "."} }, core.CodeMalformed},
 		{"below the level", func(t *testing.T, w *world) []string { return []string{w.unsigned(t)} }, core.CodeLevel},
-		{"for others", func(t *testing.T, w *world) []string { return []string{w.from.agent.Token(w.from.agent.Identity).Sign(t)} }, core.CodeAudience},
+		{"for others", func(t *testing.T, w *world) []string {
+			return []string{w.from.agent.Token(w.from.agent.Identity).Sign(t)}
+		}, core.CodeAudience},
 		{"a good one and a bad one", func(t *testing.T, w *world) []string {
 			return []string{w.head(t), w.from.agent.Token(w.from.agent.Identity).Sign(t)}
 		}, core.CodeAudience},

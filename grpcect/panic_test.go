@@ -93,4 +93,3 @@ func TestPanicUnprepared(t *testing.T) {
 		}
 	}
 }
-
