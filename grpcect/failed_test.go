@@ -14,29 +14,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/grpcect/internal/testpb"
 )
-
-// plain returns a connection to a server of the stub that this package has no part in.
-func plain(t testing.TB, s *stub) *grpc.ClientConn {
-	t.Helper()
-	l := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
-	testpb.RegisterTestServiceServer(server, s)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	return dial(t, bufTarget, bufOptions(l)...)
-}
 
 // fails is a service that does what it does and then fails, or fails at once.
 func fails(s *stub, atOnce bool, err error) *stub {

@@ -57,6 +57,35 @@ func (w *world) bare(t testing.TB, s *stub) *grpc.ClientConn {
 	return dial(t, bufTarget, bufOptions(l)...)
 }
 
+// plainServer is a server of the stub that this package has no part in.
+func plainServer(t testing.TB, s *stub, opts ...grpc.ServerOption) *bufconn.Listener {
+	t.Helper()
+	l := bufconn.Listen(1 << 20)
+	server := grpc.NewServer(opts...)
+	testpb.RegisterTestServiceServer(server, s)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l
+}
+
+// plain returns a connection to a plainServer that adds nothing to calls.
+func plain(t testing.TB, s *stub) *grpc.ClientConn {
+	t.Helper()
+	return dial(t, bufTarget, bufOptions(plainServer(t, s))...)
+}
+
+// plainFrom returns a connection to a plainServer whose calls are recorded.
+func (w *world) plainFrom(t testing.TB, s *stub) *grpc.ClientConn {
+	t.Helper()
+	return w.connect(t, bufTarget, bufOptions(plainServer(t, s))...)
+}
+
 // head mints a good token from the caller.
 func (w *world) head(t testing.TB) string {
 	t.Helper()
