@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -78,6 +79,25 @@ func stripIncoming(ctx context.Context) context.Context {
 func incoming(ctx context.Context) bool {
 	return len(metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)) > 0 ||
 		len(metadata.ValueFromIncomingContext(ctx, receiptsKey)) > 0
+}
+
+// quietTransport is a call's transport as its handler finds it, for grpc.SetHeader and its
+// like: tokens of others do not pass.
+type quietTransport struct{ grpc.ServerTransportStream }
+
+// SetHeader implements grpc.ServerTransportStream.
+func (t *quietTransport) SetHeader(md metadata.MD) error {
+	return t.ServerTransportStream.SetHeader(without(md))
+}
+
+// SendHeader implements grpc.ServerTransportStream.
+func (t *quietTransport) SendHeader(md metadata.MD) error {
+	return t.ServerTransportStream.SendHeader(without(md))
+}
+
+// SetTrailer implements grpc.ServerTransportStream.
+func (t *quietTransport) SetTrailer(md metadata.MD) error {
+	return t.ServerTransportStream.SetTrailer(without(md))
 }
 
 // evidenceOf is what the connection authenticated.

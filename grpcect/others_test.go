@@ -223,3 +223,52 @@ func TestOutgoingStripped(t *testing.T) {
 		}
 	}
 }
+
+// TestHandlerStripped: tokens and receipts that a handler puts into header and trailer do not
+// go out, however it does that; the rest does, and this service's answer.
+func TestHandlerStripped(t *testing.T) {
+	for _, k := range kinds {
+		for _, byContext := range []bool{true, false} {
+			for _, send := range []bool{true, false} {
+				for _, c := range []struct {
+					name     string
+					mode     core.Mode
+					good     bool
+					records  bool
+					answered bool
+				}{
+					{"answered", core.Enforce, true, true, true},
+					{"observed", core.Observe, false, true, false},
+					{"not recorded", core.Optional, false, true, false},
+					{"verify only", core.Enforce, true, false, false},
+				} {
+					t.Run(fmt.Sprintf("%s/by context %t/sent %t/%s", k.name, byContext, send, c.name), func(t *testing.T) {
+						w := newWorld(t)
+						w.server = mode(c.mode)
+						if !c.records {
+							w.verifyOnly(t)
+						}
+						cc := w.bare(t, sets(byContext, send, foreign(w.head(t))))
+						var tokens []string
+						if c.good {
+							tokens = []string{w.head(t)}
+						}
+						o := present(t, cc, k.call, tokens...)
+						if o.err != nil {
+							t.Fatal(o.err)
+						}
+						if c.answered {
+							w.answer(t, o)
+							delete(o.trailer, core.CarrierTokens)
+						}
+						clean(t, "the header", o.header)
+						clean(t, "the trailer", o.trailer)
+						if n := len(w.to.seen.unsent); n > 0 {
+							t.Errorf("%d tokens were not sent", n)
+						}
+					})
+				}
+			}
+		}
+	}
+}

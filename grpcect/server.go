@@ -105,6 +105,8 @@ type exchange struct {
 	known core.Hash
 	// stream is nil for a unary call.
 	stream *serverStream
+	// transport is what the handler finds in the place of the call's own.
+	transport quietTransport
 	// mu is held while an interceptor further in changes what the messages are held against.
 	mu sync.Mutex
 	// reached counts the interceptors furthest in that let the call through.
@@ -152,12 +154,22 @@ func (x *exchange) enter(ctx context.Context) (context.Context, error) {
 		}
 		return nil, s.refusal(bad)
 	}
-	in, bad := x.Begin(stripIncoming(ctx), s.service, s.mode, s.actionOf(x.method))
+	in, bad := x.Begin(x.shield(ctx), s.service, s.mode, s.actionOf(x.method))
 	if bad != nil {
 		return nil, s.refusal(bad)
 	}
 	x.ctx = exchangeContext{in, x}
 	return &x.ctx, nil
+}
+
+// shield returns a context that leads to nothing of the tokens of others, and by which none
+// get into what goes back (profile 9.8).
+func (x *exchange) shield(ctx context.Context) context.Context {
+	if t := grpc.ServerTransportStreamFromContext(ctx); t != nil {
+		x.transport.ServerTransportStream = t
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &x.transport)
+	}
+	return stripIncoming(ctx)
 }
 
 // speaks tells whether a call is written with the server's codec. grpc-go forces that codec
@@ -259,21 +271,12 @@ func (x *exchange) send(ctx context.Context, a *core.Answer, failed error, set f
 	if len(a.Tokens) == 0 {
 		return
 	}
-	size, taken := trailing(ctx, failed)
+	size := statusSize(failed)
+	if t, ok := x.transport.ServerTransportStream.(interface{ Trailer() metadata.MD }); ok {
+		size += sizeOf(t.Trailer())
+	}
 	n := section.Fit(a.Tokens, core.CarrierTokens, size, DefaultMetadataBytes)
-	if n == 0 || taken || set(metadata.MD{core.CarrierTokens: a.Tokens[:n:n]}) != nil {
+	if n == 0 || set(metadata.MD{core.CarrierTokens: a.Tokens[:n:n]}) != nil {
 		x.s.service.Unsent(ctx, a.Issued)
 	}
-}
-
-// trailing returns the bytes of the trailing metadata so far, the status included, and
-// whether tokens of others are in it already: a handler put them there.
-func trailing(ctx context.Context, failed error) (size int, taken bool) {
-	size = statusSize(failed)
-	if t, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD }); ok {
-		md := t.Trailer()
-		size += sizeOf(md)
-		taken = carries(md)
-	}
-	return size, taken
 }

@@ -29,6 +29,11 @@ import (
 // Mounted again further in, for some methods, it only raises requirements: nothing is
 // verified or claimed twice (profile 9.10).
 //
+// Tokens that a handler puts into header or trailer metadata do not go out. For that its
+// context has a transport of the interceptor's own, as with grpc.NewContextWithServerTransportStream:
+// grpc.SetSendCompressor and grpc.ClientSupportedCompressors, which know grpc-go's alone,
+// return an error.
+//
 // It panics when it is made, never while it serves, if s or c is nil, c was given to no
 // server yet, or an option asks for less than the verifier's policy. A call whose message
 // did not pass c is refused as [core.CodeUnavailable].
@@ -105,12 +110,23 @@ func (x *exchange) unary(ctx context.Context, req any, handler grpc.UnaryHandler
 		data.Free()
 		return nil, x.s.refusal(bad)
 	}
-	x.send(ctx, answer, err, func(md metadata.MD) error { return grpc.SetTrailer(ctx, md) })
+	x.send(ctx, answer, err, x.setTrailer)
 	if err != nil {
 		return nil, err
 	}
 	return packed(reply, data), nil
 }
+
+// setTrailer sets trailing metadata of a unary call.
+func (x *exchange) setTrailer(md metadata.MD) error {
+	if t := x.transport.ServerTransportStream; t != nil {
+		return t.SetTrailer(md)
+	}
+	return errNoTransport
+}
+
+// errNoTransport reports that the interceptor is called by something that is no server.
+var errNoTransport = errors.New("the context has no call's transport")
 
 // serialize writes a reply as grpc-go would.
 func (x *exchange) serialize(reply any) (mem.BufferSlice, error) {
