@@ -37,7 +37,9 @@ func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamC
 		}
 		s := &clientStream{c: c, ctx: ctx, to: to, desc: desc, method: method, opened: make(chan struct{})}
 		s.begin = func(ctx context.Context, k *call) (grpc.ClientStream, error) {
-			return streamer(ctx, desc, cc, method, append(slices.Clip(opts), grpc.ForceCodecV2(k))...)
+			// A stream may end by its context alone, and never be read again.
+			done := grpc.OnFinish(func(error) { k.d.Done() })
+			return streamer(ctx, desc, cc, method, append(slices.Clip(opts), grpc.ForceCodecV2(k), done)...)
 		}
 		var err error
 		if s.k, err = c.newCall(ctx, to, opts); err != nil {
