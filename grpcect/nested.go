@@ -30,13 +30,14 @@ type deeperKey struct{}
 
 // inner raises the requirements on a call that was verified further out (profile 9.10). The
 // context that it returns is for what is further in; the error is a status.
-func (s *server) inner(ctx context.Context, x *exchange) (context.Context, error) {
+func (s *server) inner(ctx context.Context, x *exchange, method string) (context.Context, error) {
 	if above, ok := ctx.Value(deeperKey{}).(*atomic.Bool); ok && !above.Swap(true) {
 		x.reached.Add(-1)
 	}
-	bad := s.enforce(ctx, x)
+	least := s.levelOf(method) // of another method, where its handler calls one in its own process
+	bad := s.enforce(ctx, x, least)
 	if bad == nil {
-		if bad = x.Raise(x.enforced(), s.mode, s.levelOf(x.method)); bad != nil {
+		if bad = x.Raise(x.enforced(), s.mode, least); bad != nil {
 			s.service.Rejected(ctx, bad)
 		}
 	}
@@ -78,7 +79,7 @@ func (x *exchange) turnedAway(ctx context.Context, err error) bool {
 // enforce verifies and claims what was only observed further out. What something in between
 // has read of the messages by now is held against the record before the claim, the rest when
 // it is read.
-func (s *server) enforce(ctx context.Context, x *exchange) *core.Error {
+func (s *server) enforce(ctx context.Context, x *exchange, least core.Level) *core.Error {
 	if x.enforced() != core.Observe || s.mode == core.Observe {
 		return nil
 	}
@@ -88,7 +89,7 @@ func (s *server) enforce(ctx context.Context, x *exchange) *core.Error {
 		change()
 	}
 	rebind(func() { x.mode = s.mode })
-	if bad := x.Enforce(ctx, s.service, s.mode, x.presented(s), rebind); bad != nil {
+	if bad := x.Enforce(ctx, s.service, s.mode, x.presented(s, least), rebind); bad != nil {
 		return bad
 	}
 	if x.content().Present && x.want().Present {

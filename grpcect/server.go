@@ -148,7 +148,7 @@ func (x *exchange) enter(ctx context.Context) (context.Context, error) {
 		s.service.Rejected(ctx, bad)
 		return nil, s.refusal(bad)
 	}
-	if bad := x.Verify(ctx, s.service, s.mode, x.presented(s)); bad != nil {
+	if bad := x.Verify(ctx, s.service, s.mode, x.presented(s, s.levelOf(x.method))); bad != nil {
 		if bad.Code == core.CodeUnavailable && ctx.Err() != nil {
 			return nil, contextError(ctx)
 		}
@@ -185,9 +185,9 @@ func (s *server) speaks(ctx context.Context) *core.Error {
 	return nil
 }
 
-func (x *exchange) presented(s *server) core.Presented {
+func (x *exchange) presented(s *server, least core.Level) core.Presented {
 	p := core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: s.levelOf(x.method), Content: x.content(), Observe: s.mode == core.Observe,
+		Values: x.values, Evidence: x.evidence, MinLevel: least, Content: x.content(), Observe: s.mode == core.Observe,
 	}
 	switch {
 	case p.Content.Present:

@@ -29,7 +29,7 @@ func StreamServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Str
 	v := newServer("StreamServerInterceptor", s, c, opts)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		if x := v.outer(ss.Context()); x != nil {
-			in, err := v.inner(ss.Context(), x)
+			in, err := v.inner(ss.Context(), x, info.FullMethod)
 			if err != nil {
 				return err
 			}

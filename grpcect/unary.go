@@ -41,7 +41,7 @@ func UnaryServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Unar
 	v := newServer("UnaryServerInterceptor", s, c, opts)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if x := v.outer(ctx); x != nil {
-			in, err := v.inner(ctx, x)
+			in, err := v.inner(ctx, x, info.FullMethod)
 			if err != nil {
 				return nil, err
 			}
