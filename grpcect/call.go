@@ -40,8 +40,11 @@ func newClient(name string, s *core.Service, opts []ClientOption) *client {
 	case !s.Records():
 		why = "the service has no issuer"
 	case c.audience != "":
-		if _, ok := s.Audiences().ByID(c.audience); !ok {
+		switch a, ok := s.Audiences().ByID(c.audience); {
+		case !ok:
 			why = "WithAudience: the service's audiences do not name it, or it gets no tokens"
+		case a.Answer == 0: // which NewAudiences lets pass where there is no endpoint
+			why = "WithAudience: the audience does not say whether it must answer"
 		}
 	}
 	if why != "" {

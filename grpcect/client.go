@@ -31,7 +31,7 @@ import (
 // those that it names with codes.DataLoss; errors.As finds the [core.Error].
 //
 // It panics when it is made if s is nil or has no issuer, or its audiences do not name who
-// [WithAudience] says.
+// [WithAudience] says, or do not say whether that one must answer.
 func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryClientInterceptor {
 	c := newClient("UnaryClientInterceptor", s, opts)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {

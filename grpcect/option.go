@@ -97,7 +97,8 @@ type clientConfig struct {
 
 // WithAudience says who is at the other end, by identity. Without it that is the audience
 // one of whose endpoints is the connection's target, as it was given to grpc.NewClient or
-// in its canonical form, such as "dns:///billing.example:8443".
+// in its canonical form, such as "dns:///billing.example:8443"; a connection whose target is
+// nobody's carries no tokens. The audience must say whether an answer is due.
 func WithAudience(identity string) ClientOption {
 	return clientOption(func(c clientConfig) clientConfig { c.audience = identity; return c })
 }

@@ -120,6 +120,7 @@ func TestServerWiringWithout(t *testing.T) {
 func TestClientWiring(t *testing.T) {
 	w := newWorld(t)
 	silent := newWorld(t, func(w *world) { w.from.tells.Tokens = false; w.from.tells.Answer = 0; w.client = nil })
+	vague := newWorld(t, func(w *world) { w.from.tells.Answer = 0 })
 	verifies := newWorld(t)
 	verifies.verifyOnly(t)
 	for name, c := range map[string]struct {
@@ -133,6 +134,8 @@ func TestClientWiring(t *testing.T) {
 		"records nothing":       {verifies.to.service, nil, "no issuer"},
 		"nobody of that name":   {w.from.service, []grpcect.ClientOption{grpcect.WithAudience("spiffe://test.example/another")}, "WithAudience"},
 		"named, and told not":   {silent.from.service, []grpcect.ClientOption{grpcect.WithAudience(w.to.agent.Identity)}, "WithAudience"},
+		"named, answers or not": {vague.from.service, []grpcect.ClientOption{grpcect.WithAudience(w.to.agent.Identity)}, "must answer"},
+		"vague, by endpoint":    {vague.from.service, nil, ""}, // it has none, so no call goes there
 		"the last name counts":  {w.from.service, []grpcect.ClientOption{grpcect.WithAudience(w.to.agent.Identity), grpcect.WithAudience("x")}, "WithAudience"},
 		"the last name is good": {w.from.service, []grpcect.ClientOption{grpcect.WithAudience("x"), grpcect.WithAudience(w.to.agent.Identity)}, ""},
 	} {
