@@ -110,8 +110,9 @@ type rawMessage struct {
 // parcel is a message on its way from an interceptor to the codec.
 type parcel struct {
 	message any
-	// data is the message if it was serialized before, until it is handed on.
-	data atomic.Pointer[mem.BufferSlice]
+	// data is the message if it was serialized before, which it is handed on as, once.
+	data   mem.BufferSlice
+	packed atomic.Bool
 	// sent hashes a message that is serialized now; nil for one that was before.
 	sent *content
 }
@@ -120,8 +121,8 @@ func (p *parcel) self() *parcel { return p }
 
 // marshal serializes the message, unless that was done.
 func (p *parcel) marshal(codec encoding.CodecV2) (mem.BufferSlice, error) {
-	if data := p.data.Swap(nil); data != nil {
-		return *data, nil
+	if p.packed.Swap(false) {
+		return p.data, nil
 	}
 	var data mem.BufferSlice
 	if p.message != nil {
@@ -145,20 +146,25 @@ type protoParcel struct {
 
 // pack returns a parcel with a message to be hashed as it is sent.
 func pack(message any, sent *content) any {
-	if m, ok := message.(protoreflect.ProtoMessage); ok {
-		return &protoParcel{parcel{message: message, sent: sent}, m}
-	}
-	return &parcel{message: message, sent: sent}
+	sealed, p := parcelOf(message)
+	p.sent = sent
+	return sealed
 }
 
 // packed returns a parcel with a message that was serialized.
 func packed(message any, data mem.BufferSlice) any {
+	sealed, p := parcelOf(message)
+	p.data = data
+	p.packed.Store(true)
+	return sealed
+}
+
+// parcelOf returns a parcel as others see it, and its inside.
+func parcelOf(message any) (any, *parcel) {
 	if m, ok := message.(protoreflect.ProtoMessage); ok {
 		p := &protoParcel{parcel{message: message}, m}
-		p.data.Store(&data)
-		return p
+		return p, &p.parcel
 	}
 	p := &parcel{message: message}
-	p.data.Store(&data)
-	return p
+	return p, p
 }

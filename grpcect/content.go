@@ -18,8 +18,8 @@ import (
 // serialized, before compression, and before it its length as eight bytes, big-endian
 // (profile 9.6).
 type content struct {
-	mu    sync.Mutex
-	hash  hash.Hash
+	mu sync.Mutex
+	digest
 	count int64
 	// lost tells that a message passed whose bytes nobody saw: there is no hash then.
 	lost bool
@@ -33,7 +33,7 @@ func (c *content) add(data mem.BufferSlice) {
 		c.hash = sha256.New()
 	}
 	c.count++
-	write(c.hash, data)
+	c.write(data)
 }
 
 // lose gives the hash up.
@@ -65,30 +65,38 @@ func (c *content) sum() core.Hash {
 	if c.count == 0 || c.lost {
 		return core.Hash{}
 	}
-	var h core.Hash
-	c.hash.Sum(h.Sum[:0])
-	h.Present = true
-	return h
+	return c.sumUp()
 }
 
 // sumOf returns the hash of a call of one message.
 func sumOf(data mem.BufferSlice) core.Hash {
-	h, _ := hashes.Get().(hash.Hash)
-	h.Reset()
-	write(h, data)
-	sum := core.Hash{Present: true}
-	h.Sum(sum.Sum[:0])
-	hashes.Put(h)
-	return sum
+	d, _ := digests.Get().(*digest)
+	d.hash.Reset()
+	d.write(data)
+	h := d.sumUp()
+	digests.Put(d)
+	return h
 }
 
-var hashes = sync.Pool{New: func() any { return sha256.New() }}
+var digests = sync.Pool{New: func() any { return &digest{hash: sha256.New()} }}
 
-func write(h hash.Hash, data mem.BufferSlice) {
-	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(data.Len()))
-	h.Write(length[:])
+// digest is a hash with room for what goes in and comes out, which costs an allocation
+// each time where it is handed to an interface.
+type digest struct {
+	hash   hash.Hash
+	length [8]byte
+	result [sha256.Size]byte
+}
+
+func (d *digest) write(data mem.BufferSlice) {
+	binary.BigEndian.PutUint64(d.length[:], uint64(data.Len()))
+	d.hash.Write(d.length[:])
 	for _, b := range data {
-		h.Write(b.ReadOnlyData())
+		d.hash.Write(b.ReadOnlyData())
 	}
+}
+
+func (d *digest) sumUp() core.Hash {
+	d.hash.Sum(d.result[:0])
+	return core.Hash{Sum: d.result, Present: true}
 }
