@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-ect/ect/core/id"
@@ -177,12 +178,13 @@ func (i *Issuer) Issue(ctx context.Context, r IssueRequest) (*Issued, error) {
 	if err := i.check(&c, r); err != nil {
 		return nil, err
 	}
-	var buf [1024]byte
-	payload, err := i.appendClaims(buf[:0], &c, r)
+	w, _ := writers.Get().(*writer)
+	defer writers.Put(w)
+	payload, err := i.appendClaims(w.payload[:0], &c, r)
 	if err != nil {
 		return nil, err
 	}
-	text, digest, err := i.seal(ctx, payload, r.Revision)
+	text, digest, err := i.seal(ctx, payload, r.Revision, w.token[:0])
 	if err != nil {
 		return nil, err
 	}
@@ -272,8 +274,18 @@ func appendAudience(b []byte, audience []string) (_ []byte, err error) {
 
 var errTokenTooLong = fmt.Errorf("ect: issue: the token is longer than %d bytes", DefaultTokenBytes)
 
-// seal puts the payload into its envelope.
-func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string, Digest, error) {
+// writer has room to write most tokens in. It is not on the stack, as that of a goroutine
+// which serves one request of many would have to grow for it each time.
+type writer struct {
+	payload [1024]byte
+	token   [2048]byte
+}
+
+// writers has the memory of tokens that were written, nothing of which is in one.
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// seal puts the payload into its envelope, which is written to b.
+func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision, b []byte) (string, Digest, error) {
 	if i.signer == nil {
 		text := base64.RawURLEncoding.EncodeToString(payload)
 		if len(text) > DefaultTokenBytes {
@@ -286,8 +298,7 @@ func (i *Issuer) seal(ctx context.Context, payload []byte, rev Revision) (string
 	if n+1+base64.RawURLEncoding.EncodedLen(alg.signatureLen()) > DefaultTokenBytes {
 		return "", Digest{}, errTokenTooLong // before anything is signed that nobody may see
 	}
-	var room [2048]byte // for most tokens
-	b := append(room[:0], i.headers[rev]...)
+	b = append(b, i.headers[rev]...)
 	b = base64.RawURLEncoding.AppendEncode(b, payload)
 	digest := Digest(sha256.Sum256(b[:n]))
 	var sig []byte
