@@ -35,6 +35,7 @@ func StreamServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Str
 			}
 			return handler(srv, &contextStream{ss, in})
 		}
+		deepen()
 		st := &serverStream{ServerStream: ss, x: v.newExchange(ss.Context(), info.FullMethod), many: info.IsClientStream}
 		st.x.stream = st
 		var err error

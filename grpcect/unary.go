@@ -47,6 +47,7 @@ func UnaryServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Unar
 			}
 			return handler(in, req)
 		}
+		deepen()
 		x := v.newExchange(ctx, info.FullMethod)
 		if bad := x.arrived(ctx, req); bad != nil {
 			v.service.Rejected(ctx, bad)
