@@ -23,9 +23,9 @@ import (
 	"github.com/go-ect/ect/grpcect/internal/testpb"
 )
 
-// TestAnswerOfFailedCall: a call that went well and brought no answer fails where one is required.
+// TestCallWithoutAnswer: a call that went well and brought no answer fails where one is required.
 // One that failed is its own error in either case.
-func TestAnswerOfFailedCall(t *testing.T) {
+func TestCallWithoutAnswer(t *testing.T) {
 	failure := status.Error(codes.NotFound, "said the handler")
 	for _, k := range kinds {
 		for _, required := range []bool{true, false} {
