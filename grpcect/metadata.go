@@ -100,6 +100,22 @@ func (t *quietTransport) SetTrailer(md metadata.MD) error {
 	return t.ServerTransportStream.SetTrailer(without(md))
 }
 
+// TransportContext returns a handler's context with grpc-go's own transport in it, for
+// grpc.SetSendCompressor and grpc.ClientSupportedCompressors, which know no other:
+//
+//	err := grpc.SetSendCompressor(grpcect.TransportContext(ctx), "gzip")
+//
+// Metadata that is set through it goes out as it is, tokens of others included.
+func TransportContext(ctx context.Context) context.Context {
+	for {
+		t, ok := grpc.ServerTransportStreamFromContext(ctx).(*quietTransport)
+		if !ok {
+			return ctx
+		}
+		ctx = grpc.NewContextWithServerTransportStream(ctx, t.ServerTransportStream)
+	}
+}
+
 // evidenceOf is what the connection authenticated.
 func evidenceOf(p *peer.Peer) core.Evidence {
 	if p == nil {

@@ -30,9 +30,8 @@ import (
 // verified or claimed twice (profile 9.10).
 //
 // Tokens that a handler puts into header or trailer metadata do not go out. For that its
-// context has a transport of the interceptor's own, as with grpc.NewContextWithServerTransportStream:
-// grpc.SetSendCompressor and grpc.ClientSupportedCompressors, which know grpc-go's alone,
-// return an error.
+// context has a transport of the interceptor's own; grpc.SetSendCompressor and
+// grpc.ClientSupportedCompressors, which know grpc-go's alone, need [TransportContext].
 //
 // It panics when it is made, never while it serves, if s or c is nil, c was given to no
 // server yet, or an option asks for less than the verifier's policy. A call whose message
