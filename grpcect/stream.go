@@ -38,6 +38,7 @@ func StreamServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Str
 		deepen()
 		st := &serverStream{ServerStream: ss, x: v.newExchange(ss.Context(), info.FullMethod), many: info.IsClientStream}
 		st.x.stream = st
+		defer st.drop()
 		var err error
 		if st.ctx, err = st.x.enter(ss.Context()); err != nil {
 			return err
@@ -254,6 +255,13 @@ func (s *serverStream) take() *rawMessage {
 	raw := s.held
 	s.held = nil
 	return raw
+}
+
+// drop gives up a request that was held and that no handler asked for.
+func (s *serverStream) drop() {
+	if raw := s.take(); raw != nil {
+		raw.data.Free()
+	}
 }
 
 // notSeen refuses a stream one of whose messages did not pass the codec.
