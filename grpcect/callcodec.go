@@ -33,15 +33,21 @@ func codecOf(opts []grpc.CallOption) (encoding.CodecV2, error) {
 	case chosen != nil:
 		return chosen, nil
 	case subtype == "":
-		return unnamed{encoding.GetCodecV2(proto.Name)}, nil
+		return unnamed{registered(proto.Name)}, nil
 	}
-	if c := encoding.GetCodecV2(subtype); c != nil {
+	if c := registered(subtype); c != nil {
 		return c, nil
 	}
-	if c := encoding.GetCodec(subtype); c != nil {
-		return codecV1{c, c.Name()}, nil
-	}
 	return nil, status.Errorf(codes.Internal, "no codec registered for content-subtype %s", subtype)
+}
+
+// registered returns the codec of a content-subtype, whichever of grpc-go's interfaces it
+// has; nil if there is none.
+func registered(subtype string) encoding.CodecV2 {
+	if c := encoding.GetCodec(subtype); c != nil {
+		return codecV1{c, c.Name()}
+	}
+	return encoding.GetCodecV2(subtype)
 }
 
 // unnamed is a codec that nobody asked for: it adds no content-subtype to the call.

@@ -35,7 +35,7 @@ type Codec struct {
 // content-subtype is refused.
 func NewCodec(inner encoding.CodecV2) *Codec {
 	if inner == nil {
-		return &Codec{inner: encoding.GetCodecV2(proto.Name), plain: true}
+		return &Codec{inner: registered(proto.Name), plain: true}
 	}
 	return &Codec{inner: inner}
 }
