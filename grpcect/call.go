@@ -6,6 +6,7 @@ package grpcect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 
@@ -119,7 +120,7 @@ func (k *call) serialize(req any) error {
 	if req != nil { // as grpc-go has it: nothing is sent as an empty message
 		data, err := k.codec.Marshal(req)
 		if err != nil {
-			return fails(codes.Internal, errors.Join(errors.New("grpc: error while marshaling"), err))
+			return fails(codes.Internal, fmt.Errorf("grpc: error while marshaling: %w", err))
 		}
 		k.data = data
 	}
