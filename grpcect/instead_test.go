@@ -31,7 +31,7 @@ func TestRefusedAndDoneInstead(t *testing.T) {
 		back bool
 	}{
 		"another error": {func(closed func() error) error {
-			refused(closed) //nolint:errcheck // which it does not pass on
+			refused(closed)
 			return status.Error(codes.Unavailable, "the other way failed")
 		}, false},
 		"the refusal":            {refused, true},
