@@ -266,7 +266,9 @@ func (s *serverStream) drop() {
 
 // notSeen refuses a stream one of whose messages did not pass the codec.
 func (s *serverStream) notSeen() error {
-	s.x.s.service.Rejected(s.ctx, errNotSeen)
+	if s.failure() == nil {
+		s.x.s.service.Rejected(s.ctx, errNotSeen)
+	}
 	return s.fail(errNotSeen)
 }
 
