@@ -60,6 +60,9 @@ func (c *client) peer(cc *grpc.ClientConn) (core.Audience, bool) {
 	if c.audience != "" {
 		return c.service.Audiences().ByID(c.audience)
 	}
+	if cc == nil { // what is no connection has no target to be known by
+		return core.Audience{}, false
+	}
 	if a, ok := c.service.Audiences().AtEndpoint(cc.Target()); ok {
 		return a, true
 	}
