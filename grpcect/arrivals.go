@@ -92,13 +92,12 @@ func (a *arrivals) take(object *byte) (core.Hash, bool) {
 }
 
 // expect says that a stream reads its next message into an object. It is false if another
-// stream does at the same moment: then neither knows which bytes were its own.
+// stream does at the same moment.
 func (a *arrivals) expect(object *byte, stream *content) bool {
 	s, at := a.shard(object)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.entries[at]; e.stream != nil {
-		e.stream.lose()
 		return false
 	}
 	if s.entries == nil {

@@ -76,19 +76,14 @@ func (c *serverCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return c.inner.Marshal(v)
 	}
-	return p.self().marshal(c.inner)
+	return p.self().marshal(c)
 }
 
 // Unmarshal implements encoding.CodecV2.
 func (c *serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	if r, ok := v.(*rawMessage); ok {
-		data.Ref()
-		r.data, r.seen = data, true
-		return nil
-	}
 	object, ok := identity(v)
-	if !ok {
-		return c.inner.Unmarshal(data, v)
+	if _, raw := v.(*rawMessage); raw || !ok {
+		return (*Codec)(c).open(data, v)
 	}
 	if stream := c.arrivals.expected(object); stream != nil {
 		stream.add(data)
@@ -98,6 +93,18 @@ func (c *serverCodec) Unmarshal(data mem.BufferSlice, v any) error {
 		return err
 	}
 	c.arrivals.put(object, sumOf(data))
+	return nil
+}
+
+// open gives a message its type, or its bytes to who wants no more.
+func (c *Codec) open(data mem.BufferSlice, v any) error {
+	r, ok := v.(*rawMessage)
+	if !ok {
+		return c.inner.Unmarshal(data, v)
+	}
+	data.Ref()
+	r.data.Free() // one before it, where there must be no other
+	r.data, r.seen = data, true
 	return nil
 }
 
@@ -120,7 +127,7 @@ type parcel struct {
 func (p *parcel) self() *parcel { return p }
 
 // marshal serializes the message, unless that was done.
-func (p *parcel) marshal(codec encoding.CodecV2) (mem.BufferSlice, error) {
+func (p *parcel) marshal(codec *serverCodec) (mem.BufferSlice, error) {
 	if p.packed.Swap(false) {
 		return p.data, nil
 	}

@@ -104,3 +104,12 @@ func (x *exchange) enforced() core.Mode {
 	defer x.mu.Unlock()
 	return x.mode
 }
+
+// behind returns the exchange of another service further out on the same server, which took
+// what the hook knows of the call; nil if there is none.
+func (x *exchange) behind(ctx context.Context) *exchange {
+	if of, ok := ctx.Value(exchangeKey{}).(*exchange); ok && of.s.hook == x.s.hook {
+		return of
+	}
+	return nil
+}

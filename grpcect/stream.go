@@ -25,6 +25,10 @@ import (
 // policy of [core.BodyRequire] refuses it. Where a record names messages, a difference is
 // the error of RecvMsg at their end, and the call ends with the refusal whatever the handler
 // returns.
+//
+// Put it first in the chain: a stream that stands further out gets messages to send in a
+// wrapper, as with unary calls, and reads into an object that shows nothing where a request
+// is required to be compared before its handler asks for it, or its type has no size.
 func StreamServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.StreamServerInterceptor {
 	v := newServer("StreamServerInterceptor", s, c, opts)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -37,8 +41,8 @@ func StreamServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Str
 		}
 		deepen()
 		st := &serverStream{ServerStream: ss, x: v.newExchange(ss.Context(), info.FullMethod), many: info.IsClientStream}
-		st.x.stream = st
-		defer st.drop()
+		defer st.discard()
+		st.listen(ss.Context())
 		var err error
 		if st.ctx, err = st.x.enter(ss.Context()); err != nil {
 			return err
@@ -69,8 +73,11 @@ type serverStream struct {
 	ctx context.Context //nolint:containedctx // a stream has one
 	x   *exchange
 	// many tells that the client may send several messages.
-	many    bool
-	in, out content
+	many bool
+	// in hashes what comes, and out what goes. Where another service further out on the same
+	// server reads the messages, in is that one's.
+	in       *content
+	own, out content
 
 	mu sync.Mutex
 	// held is a request that was read before the handler runs, until it asks for it.
@@ -173,15 +180,27 @@ func (s *serverStream) fail(bad *core.Error) error {
 	return s.x.s.refusal(s.bad)
 }
 
+// listen prepares to hash what comes.
+func (s *serverStream) listen(ctx context.Context) {
+	s.x.stream, s.in = s, &s.own
+	if of := s.x.behind(ctx); of != nil && of.stream != nil {
+		s.in = of.stream.in
+	}
+}
+
+// discard gives up a request that was read for a handler which did not ask for it.
+func (s *serverStream) discard() {
+	if raw := s.take(); raw != nil {
+		raw.data.Free()
+	}
+}
+
 // received returns the hash of what the client sent, absent if not all of it was read.
 func (s *serverStream) received() core.Hash {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended {
 		return core.Hash{}
-	}
-	if s.x.known.Present {
-		return s.x.known
 	}
 	return s.in.sum()
 }
@@ -202,50 +221,84 @@ func (s *serverStream) readContent(context.Context) (core.Hash, error) {
 	if s.many || s.in.messages() > 0 {
 		return core.Hash{}, core.NewError(core.CodeBody, errors.New("the messages cannot be held whole"))
 	}
+	raw, err := s.recvRaw()
+	switch {
+	case err == nil && raw.seen:
+		s.held, s.ended = raw, true
+		s.x.known = s.in.sum()
+		return s.x.known, nil
+	case err == nil:
+		return core.Hash{}, errNotSeen
+	case codeOf(err) == codes.ResourceExhausted:
+		return core.Hash{}, core.NewError(core.CodeBodyTooLarge, err)
+	}
+	return core.Hash{}, core.NewError(core.CodeUnavailable, err)
+}
+
+// recvRaw reads a message before its type is known.
+func (s *serverStream) recvRaw() (*rawMessage, error) {
 	raw := &rawMessage{}
 	if err := s.ServerStream.RecvMsg(raw); err != nil {
-		if codeOf(err) == codes.ResourceExhausted {
-			return core.Hash{}, core.NewError(core.CodeBodyTooLarge, err)
-		}
-		return core.Hash{}, core.NewError(core.CodeUnavailable, err)
+		raw.data.Free()
+		return nil, err
 	}
-	if !raw.seen {
-		return core.Hash{}, errNotSeen
+	if raw.seen && s.in == &s.own {
+		s.in.add(raw.data)
 	}
-	s.held, s.ended = raw, true
-	s.x.known = sumOf(raw.data)
-	return s.x.known, nil
+	return raw, nil
+}
+
+// open gives a message the type that it was read without.
+func (s *serverStream) open(raw *rawMessage, m any) error {
+	defer raw.data.Free()
+	if err := s.x.s.hook.open(raw.data, m); err != nil {
+		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
+	}
+	return nil
 }
 
 // RecvMsg implements grpc.ServerStream.
 func (s *serverStream) RecvMsg(m any) error {
 	if raw := s.take(); raw != nil {
-		defer raw.data.Free()
-		if err := s.x.s.hook.inner.Unmarshal(raw.data, m); err != nil {
-			return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
-		}
-		return nil
+		return s.open(raw, m)
 	}
-	before := s.in.messages()
-	object, ok := identity(m)
-	if ok && s.x.s.hook.arrivals.expect(object, &s.in) {
-		defer s.x.s.hook.arrivals.forget(object)
-	} else {
-		s.in.lose()
-		ok = false
-	}
-	err := s.ServerStream.RecvMsg(m)
-	switch {
-	case err == nil && ok && s.in.messages() == before:
-		return s.notSeen()
-	case err == nil && !s.many, err == io.EOF: //nolint:errorlint // as grpc-go says that a stream ended
+	err := s.next(m)
+	if err == nil && !s.many || err == io.EOF { //nolint:errorlint // as grpc-go says that a stream ended
 		if bad := s.judge(); bad != nil {
 			return bad
 		}
-	case err != nil:
+	} else if err != nil {
 		s.breaks(err)
 	}
 	return err
+}
+
+// next reads the next message. One that cannot be told from another while it is read has no
+// type until it has been.
+func (s *serverStream) next(m any) error {
+	if s.in != &s.own {
+		return s.ServerStream.RecvMsg(m)
+	}
+	object, ok := identity(m)
+	if !ok || !s.x.s.hook.arrivals.expect(object, s.in) {
+		raw, err := s.recvRaw()
+		switch {
+		case err != nil:
+			return err
+		case !raw.seen:
+			return s.notSeen()
+		}
+		return s.open(raw, m)
+	}
+	defer s.x.s.hook.arrivals.forget(object)
+	before := s.in.messages()
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if s.in.messages() == before {
+		return s.notSeen()
+	}
+	return nil
 }
 
 // take returns the request that was held, once.
@@ -255,13 +308,6 @@ func (s *serverStream) take() *rawMessage {
 	raw := s.held
 	s.held = nil
 	return raw
-}
-
-// drop gives up a request that was held and that no handler asked for.
-func (s *serverStream) drop() {
-	if raw := s.take(); raw != nil {
-		raw.data.Free()
-	}
 }
 
 // notSeen refuses a stream one of whose messages did not pass the codec.

@@ -65,8 +65,8 @@ func UnaryServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Unar
 
 // arrived takes the hash of the request, as it was on the wire.
 func (x *exchange) arrived(ctx context.Context, req any) *core.Error {
-	if of, ok := ctx.Value(exchangeKey{}).(*exchange); ok && of.s.hook == x.s.hook {
-		x.known = of.known // another service, further out on the same server, took it
+	if of := x.behind(ctx); of != nil {
+		x.known = of.known
 		return nil
 	}
 	object, ok := identity(req)
