@@ -4,7 +4,6 @@
 package grpcect
 
 import (
-	"strings"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -59,9 +58,6 @@ func (c *Codec) DialOption() grpc.DialOption {
 	}
 	return grpc.WithDefaultCallOptions(grpc.ForceCodecV2(c.inner))
 }
-
-// subtype returns the content-subtype that the codec is known by.
-func (c *Codec) subtype() string { return strings.ToLower(c.inner.Name()) }
 
 // serverCodec is a hook as a server's codec.
 type serverCodec Codec

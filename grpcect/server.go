@@ -179,7 +179,7 @@ func (s *server) speaks(ctx context.Context) *core.Error {
 	if !ok {
 		return nil
 	}
-	if sub := t.ContentSubtype(); sub != "" && sub != s.hook.subtype() {
+	if sub := t.ContentSubtype(); sub != "" && !strings.EqualFold(sub, s.hook.inner.Name()) {
 		return core.NewError(core.CodeUnsupported, errors.New("the content-subtype is not that of the server's codec"))
 	}
 	return nil
