@@ -131,10 +131,12 @@ func (s *clientStream) start(k *call) error {
 
 // wait returns the stream below once it began.
 func (s *clientStream) wait() (grpc.ClientStream, *call, error) {
-	select {
-	case <-s.opened:
-	case <-s.ctx.Done():
-		return nil, nil, contextError(s.ctx)
+	if !s.begun() {
+		select {
+		case <-s.opened:
+		case <-s.ctx.Done():
+			return nil, nil, contextError(s.ctx)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

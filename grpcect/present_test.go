@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -110,6 +111,26 @@ func (w *world) verifyOnly(t testing.TB) {
 	}
 	if w.to.service, err = core.NewService(v, nil, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// records returns a channel that gets every token that a side issues. It is for edits of a
+// world.
+func (s *side) records() <-chan *core.Issued {
+	issued := make(chan *core.Issued, 1<<10)
+	s.options = append(s.options, core.WithObserver(core.Observer{Issued: func(_ context.Context, i *core.Issued) { issued <- i }}))
+	return issued
+}
+
+// next waits for a token.
+func next(t testing.TB, issued <-chan *core.Issued) core.Claims {
+	t.Helper()
+	select {
+	case i := <-issued:
+		return i.Claims()
+	case <-time.After(patience):
+		t.Fatal("nothing was issued")
+		return core.Claims{}
 	}
 }
 
