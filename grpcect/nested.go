@@ -8,8 +8,6 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"google.golang.org/grpc/status"
-
 	"github.com/go-ect/ect/core"
 )
 
@@ -45,26 +43,14 @@ func (s *server) inner(ctx context.Context, x *exchange, method string) (context
 		x.reached.Add(1)
 		return context.WithValue(ctx, deeperKey{}, new(atomic.Bool)), nil
 	}
-	return nil, &innerRefusal{s.refusal(bad), x}
+	return nil, &refusal{s.refusalOf(bad), x}
 }
-
-// innerRefusal is what an interceptor further in refuses a call with.
-type innerRefusal struct {
-	error
-	x *exchange
-}
-
-// Unwrap returns the status.
-func (r *innerRefusal) Unwrap() error { return r.error }
-
-// GRPCStatus is what the status package looks for.
-func (r *innerRefusal) GRPCStatus() *status.Status { return statusOf(r.error) }
 
 // turnedAway gives the claims back of a call that no handler saw, as an interceptor further
 // in refused it, unless something on the way in has acted on it, or may have: then the call
 // does not end with the refusal.
 func (x *exchange) turnedAway(ctx context.Context, err error) bool {
-	if r, ok := errors.AsType[*innerRefusal](err); !ok || r.x != x || x.reached.Load() > 0 {
+	if r, ok := errors.AsType[*refusal](err); !ok || r.x != x || x.reached.Load() > 0 {
 		return false
 	}
 	if t := x.Task(); t != nil && t.Acted() {

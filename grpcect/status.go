@@ -4,7 +4,9 @@
 package grpcect
 
 import (
+	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/go-ect/ect/core"
@@ -62,9 +65,26 @@ var classOfReason = func() map[string]core.Class {
 	return m
 }()
 
-// refusal returns the status of a refused call: a fixed sentence for each class, and
+// refusal is what an interceptor refuses a call with. Whatever else has the ErrorInfo of a
+// refusal came from somewhere else.
+type refusal struct {
+	status *status.Status
+	// x is the call that an interceptor further in refused, nil of one that was refused at once.
+	x *exchange
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.status.Err().Error() }
+
+// GRPCStatus is what the status package looks for.
+func (r *refusal) GRPCStatus() *status.Status { return r.status }
+
+// refusal returns the error that refuses a call.
+func (c *config) refusal(bad *core.Error) error { return &refusal{status: c.refusalOf(bad)} }
+
+// refusalOf returns the status of a refused call: a fixed sentence for each class, and
 // nothing of the token.
-func (c *config) refusal(bad *core.Error) error {
+func (c *config) refusalOf(bad *core.Error) *status.Status {
 	class := bad.Code.Class()
 	info := &errdetails.ErrorInfo{Reason: reason(class), Domain: ErrorDomain}
 	if c.detail {
@@ -78,7 +98,29 @@ func (c *config) refusal(bad *core.Error) error {
 	if with, err := st.WithDetails(details...); err == nil { // they always marshal; if not, the code says enough
 		st = with
 	}
-	return st.Err()
+	return st
+}
+
+// handed returns what a handler returned without what would make a refusal of it: one that
+// passes on how another peer refused a call did not refuse its own caller's.
+func handed(err error) error {
+	if _, own := errors.AsType[*refusal](err); own || err == nil {
+		return err
+	}
+	st, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	p := st.Proto()
+	all := len(p.GetDetails())
+	p.Details = slices.DeleteFunc(p.GetDetails(), func(d *anypb.Any) bool {
+		var info errdetails.ErrorInfo
+		return d.MessageIs(&info) && d.UnmarshalTo(&info) == nil && info.GetDomain() == ErrorDomain
+	})
+	if len(p.GetDetails()) == all {
+		return err
+	}
+	return status.FromProto(p).Err()
 }
 
 // RefusedAs tells whether a peer refused a call because of its tokens, and as what: the

@@ -114,7 +114,7 @@ func (s *serverStream) serve(srv any, handler grpc.StreamHandler) (err error) {
 		}
 	}()
 	err = handler(srv, s)
-	returned = true
+	returned, err = true, handed(err)
 
 	task := x.End()
 	if x.turnedAway(s.ctx, err) {

@@ -92,7 +92,7 @@ func (x *exchange) unary(ctx context.Context, req any, handler grpc.UnaryHandler
 		}
 	}()
 	reply, err = handler(ctx, req)
-	returned = true
+	returned, err = true, handed(err)
 
 	task := x.End()
 	if x.turnedAway(ctx, err) || task == nil {

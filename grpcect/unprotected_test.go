@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -88,30 +87,6 @@ func TestFurtherOut(t *testing.T) {
 				t.Error("the record does not name what was on the wire")
 			}
 		})
-	}
-}
-
-// TestSendCompressor: who serves chooses the compressor outside of the interceptor alone.
-func TestSendCompressor(t *testing.T) {
-	choose := func(ctx context.Context) error { return grpc.SetSendCompressor(ctx, gzip.Name) }
-	var outside, inside error
-	w := newWorld(t, func(w *world) {
-		w.serverOptions = append(w.serverOptions, grpc.UnaryInterceptor(
-			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-				outside = choose(ctx)
-				return handler(ctx, req)
-			}))
-	})
-	c := testpb.NewTestServiceClient(dialBufconn(t, w, &stub{unary: func(ctx context.Context, m *testpb.Message) (*testpb.Message, error) {
-		inside = choose(ctx)
-		return m, nil
-	}}))
-	ctx, _ := w.task(t)
-	if _, err := c.Unary(ctx, message(1)); err != nil {
-		t.Error(err)
-	}
-	if outside != nil || inside == nil {
-		t.Errorf("outside: %v; in the handler: %v, want an error there alone", outside, inside)
 	}
 }
 
