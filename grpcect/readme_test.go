@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"testing"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
@@ -23,6 +24,7 @@ import (
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/grpcect"
 	"github.com/go-ect/ect/grpcect/internal/testpb"
+	"github.com/go-ect/ect/internal/readme"
 )
 
 func must[T any](v T, err error) T {
@@ -117,3 +119,7 @@ func Example_adopt() {
 	// rpc error: code = PermissionDenied desc = An execution context token is required. true required
 	// SERVING
 }
+
+// TestReadme holds the README's code against the regions of the example, so that what it
+// shows is what was run.
+func TestReadme(t *testing.T) { readme.Check(t, "../README.md", "readme_test.go", 2) }

@@ -4,7 +4,6 @@
 package httpect_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/ecdsa"
@@ -16,7 +15,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +24,7 @@ import (
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/httpect"
+	"github.com/go-ect/ect/internal/readme"
 )
 
 func must[T any](v T, err error) T {
@@ -139,32 +138,4 @@ func Example() {
 
 // TestReadme holds the README's code against the regions of Example, so that what it
 // shows is what was run.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile("example_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	regions := 0
-	for part := range strings.SplitSeq(string(source), "\t// readme: ") {
-		name, rest, ok := strings.Cut(part, "\n")
-		region, _, ended := strings.Cut(rest, "\t// end\n")
-		if !ok || !ended || strings.Contains(name, " ") {
-			continue
-		}
-		regions++
-		var want bytes.Buffer
-		for line := range strings.Lines(region) {
-			want.WriteString(strings.TrimPrefix(line, "\t"))
-		}
-		if !bytes.Contains(readme, want.Bytes()) {
-			t.Errorf("the README does not hold the region %q of example_test.go:\n%s", name, &want)
-		}
-	}
-	if regions != 2 {
-		t.Errorf("%d regions in example_test.go, want 2", regions)
-	}
-}
+func TestReadme(t *testing.T) { readme.Check(t, "../README.md", "example_test.go", 2) }
