@@ -6,14 +6,18 @@ package grpcect_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/retry"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/grpcect"
 	"github.com/go-ect/ect/grpcect/internal/testpb"
 )
 
@@ -134,6 +138,41 @@ func TestPrepared(t *testing.T) {
 			}
 			if r := w.to.seen.last(t); r.InpHash.Present != tt.in || r.OutHash.Present != tt.out {
 				t.Errorf("the record has the hashes %v and %v", r.InpHash, r.OutHash)
+			}
+		})
+	}
+}
+
+// TestRetryFurtherIn: what sends calls again inside of the interceptor sends the same token.
+// The handler does not run again for it; where its method says that it may, it runs once more
+// for another.
+func TestRetryFurtherIn(t *testing.T) {
+	again := retry.UnaryClientInterceptor(retry.WithMax(3), retry.WithCodes(codes.Unavailable),
+		retry.WithBackoff(retry.BackoffLinear(time.Millisecond)))
+	for name, tt := range map[string]struct {
+		call func(testpb.TestServiceClient, context.Context, *testpb.Message, ...grpc.CallOption) (*testpb.Message, error)
+		runs int32
+	}{
+		"of no kind": {testpb.TestServiceClient.Unary, 1},
+		"idempotent": {testpb.TestServiceClient.Put, 2},
+		"safe":       {testpb.TestServiceClient.Get, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(w *world) {
+				w.dialOptions = append(w.dialOptions, grpc.WithChainUnaryInterceptor(again))
+			})
+			var ran atomic.Int32
+			c := testpb.NewTestServiceClient(dialBufconn(t, w, &stub{unary: func(context.Context, *testpb.Message) (*testpb.Message, error) {
+				ran.Add(1)
+				return nil, status.Error(codes.Unavailable, "the handler has no time")
+			}}))
+			ctx, _ := w.task(t)
+			_, err := tt.call(c, ctx, message(1))
+			if class, ok := grpcect.RefusedAs(err); !ok || class != core.ClassReplayed {
+				t.Errorf("the call ends with %v, want that it was replayed", err)
+			}
+			if n := len(w.to.seen.tokens()); ran.Load() != tt.runs || n != int(tt.runs) {
+				t.Errorf("the handler ran %d times and %d tasks were recorded, want %d", ran.Load(), n, tt.runs)
 			}
 		})
 	}
