@@ -119,11 +119,9 @@
 // record.
 //
 // Tokens of others are removed from what handlers and callers are shown and from what they
-// send, grpc.SetHeader, grpc.SendHeader and grpc.SetTrailer included. Two things follow. In a
-// handler, grpc.SetSendCompressor and grpc.ClientSupportedCompressors return an error, as they
-// know no transport but grpc-go's own; an interceptor further out can use them. And what such
-// an interceptor sets itself is not looked at: tokens among it make the call one without a
-// right answer.
+// send, by grpc.SetHeader, grpc.SendHeader and grpc.SetTrailer too. What is set through
+// [TransportContext], or by an interceptor further out, is not looked at: tokens among it
+// make the call one without a right answer.
 //
 // A message that was serialized elsewhere (grpc.PreparedMsg) passes unseen: the messages of
 // its direction have no hash. Under [core.BodyMatch] nothing is compared then, and under
