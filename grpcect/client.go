@@ -64,12 +64,14 @@ func (c *client) unary(ctx context.Context, method string, req, reply any, cc *g
 		return false, err
 	}
 	asked := opts
-	var header, trailer metadata.MD
-	var from peer.Peer
-	opts = append(slices.Clip(opts), grpc.ForceCodecV2(k), grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&from))
+	var got struct { // in one piece
+		header, trailer metadata.MD
+		from            peer.Peer
+	}
+	opts = append(slices.Clip(opts), grpc.ForceCodecV2(k), grpc.Header(&got.header), grpc.Trailer(&got.trailer), grpc.Peer(&got.from))
 	failed := invoker(out, method, req, reply, cc, opts...)
 	hide(asked)
-	return saysReplayed(failed, trailer), k.conclude(header, trailer, &from, failed)
+	return saysReplayed(failed, got.trailer), k.conclude(got.header, got.trailer, &got.from, failed)
 }
 
 // saysReplayed tells whether a peer refused a call as replayed. What has an answer is a
