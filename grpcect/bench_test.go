@@ -83,11 +83,7 @@ func benchTask(b *testing.B, f *floor, c testpb.TestServiceClient, m *testpb.Mes
 	for b.Loop() {
 		if left == 0 {
 			b.StopTimer()
-			var err error
-			if ctx, _, err = f.caller.StartTask(b.Context(), "test"); err != nil {
-				b.Fatal(err)
-			}
-			left = 16
+			ctx, left = f.task(b), 16 //nolint:fatcontext // each begins anew
 			b.StartTimer()
 		}
 		left--
@@ -111,8 +107,7 @@ func BenchmarkClient(b *testing.B) {
 	})
 	b.Run("ours", func(b *testing.B) {
 		f := newFloor(b)
-		client := grpcect.DialOptions(f.caller, grpcect.WithAudience(f.to.Identity))
-		benchTask(b, f, connect(b, talk(), grpcect.ServerOptions(f.service), client...), m)
+		benchTask(b, f, connect(b, talk(), grpcect.ServerOptions(f.service), f.dialOptions()...), m)
 	})
 }
 
@@ -190,12 +185,7 @@ func BenchmarkStream(b *testing.B) {
 			return ctx, connect(b, talk(), grpcect.ServerOptions(f.service))
 		})
 		run("both", func(b *testing.B, f *floor) (context.Context, testpb.TestServiceClient) {
-			ctx, _, err := f.caller.StartTask(b.Context(), "test")
-			if err != nil {
-				b.Fatal(err)
-			}
-			client := grpcect.DialOptions(f.caller, grpcect.WithAudience(f.to.Identity))
-			return ctx, connect(b, talk(), grpcect.ServerOptions(f.service), client...)
+			return f.task(b), connect(b, talk(), grpcect.ServerOptions(f.service), f.dialOptions()...)
 		})
 	})
 }

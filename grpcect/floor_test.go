@@ -27,6 +27,7 @@ import (
 	"github.com/go-ect/ect/core/dag"
 	"github.com/go-ect/ect/core/replay"
 	"github.com/go-ect/ect/ecttest"
+	"github.com/go-ect/ect/grpcect"
 	"github.com/go-ect/ect/grpcect/internal/testpb"
 )
 
@@ -74,6 +75,21 @@ func (f *floor) verifyOnly(tb testing.TB) *core.Service {
 		tb.Fatal(err)
 	}
 	return s
+}
+
+// task returns a context with a running task of the caller.
+func (f *floor) task(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, _, err := f.caller.StartTask(tb.Context(), "test")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ctx
+}
+
+// dialOptions are those of the caller.
+func (f *floor) dialOptions() []grpc.DialOption {
+	return grpcect.DialOptions(f.caller, grpcect.WithAudience(f.to.Identity))
 }
 
 // token returns a dispatch over a message, nil for one that names none.
