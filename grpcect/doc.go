@@ -101,7 +101,8 @@
 // reason (such as ECT_REPLAYED) and [ErrorDomain], and google.rpc.RetryInfo where the service
 // could not decide. [Code] has the table, [RefusedAs] reads the class from an error, and
 // observers of the service get the cause. It is never codes.Unauthenticated: a token
-// authenticates nobody.
+// authenticates nobody. A handler that returns the error of a call of its own hands on its
+// status, but not that it was a refusal.
 //
 // In a caller, an answer that is missing or not right is codes.Internal, and messages that
 // are not those that it names are codes.DataLoss, neither of which says that the call may be
@@ -125,5 +126,7 @@
 //
 // A message that was serialized elsewhere (grpc.PreparedMsg) passes unseen: the messages of
 // its direction have no hash. Under [core.BodyMatch] nothing is compared then, and under
-// [core.BodyRequire] the call fails.
+// [core.BodyRequire] the call fails. The reply of a unary call is sent once it was recorded:
+// where it is too large to be sent, the call fails, and the record says what the handler
+// returned.
 package grpcect
