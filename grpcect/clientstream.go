@@ -193,7 +193,10 @@ func (s *clientStream) SendMsg(m any) error {
 	if err != nil {
 		return err
 	}
-	return k.send(m, below.SendMsg)
+	if err = k.send(m, below.SendMsg); err != nil && err != io.EOF { //nolint:errorlint // as grpc-go says that RecvMsg tells why
+		k.free() // grpc-go ended the call, and nobody may ask for more of it
+	}
+	return err
 }
 
 // begun tells whether the stream below began, or could not.
