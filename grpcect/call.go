@@ -30,7 +30,7 @@ type client struct {
 }
 
 func newClient(name string, s *core.Service, opts []ClientOption) *client {
-	c := &client{service: s}
+	c := &client{clientConfig: clientConfig{metadata: DefaultMetadataBytes}, service: s}
 	for _, o := range opts {
 		c.clientConfig = o.applyClient(c.clientConfig)
 	}
@@ -40,6 +40,8 @@ func newClient(name string, s *core.Service, opts []ClientOption) *client {
 		why = "the service is nil"
 	case !s.Records():
 		why = "the service has no issuer"
+	case c.metadata < 0:
+		why = "WithMetadataBytes: the number is negative"
 	case c.audience != "":
 		switch a, ok := s.Audiences().ByID(c.audience); {
 		case !ok:
@@ -141,7 +143,7 @@ func (k *call) dispatch(ctx context.Context) (context.Context, error) {
 	md, _ := metadata.FromOutgoingContext(ctx) // a copy
 	strip(md)
 	tokens := d.Tokens()
-	n := section.Fit(tokens, core.CarrierTokens, sizeOf(md), DefaultMetadataBytes)
+	n := section.Fit(tokens, core.CarrierTokens, sizeOf(md), k.c.metadata)
 	if n == 0 {
 		d.Abandon()
 		bad := core.NewError(core.CodeTooLarge, errors.New("the metadata has no room for the dispatch"))

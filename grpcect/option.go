@@ -13,7 +13,8 @@ import (
 // Limits of the interceptors.
 const (
 	// DefaultMetadataBytes bounds what a call's metadata may have with the tokens in it, and
-	// an answer's trailing metadata: names and values and four an entry (profile 9.2).
+	// an answer's trailing metadata, unless [WithMetadataBytes] says otherwise: names and
+	// values and four an entry (profile 9.2).
 	DefaultMetadataBytes = 8 << 10
 	// issueTimeout bounds how long a signer may take for a task token, whose call may be
 	// cancelled already.
@@ -36,6 +37,7 @@ type config struct {
 	detail   bool
 	action   func(fullMethod string) string
 	codec    *Codec
+	metadata int
 }
 
 // WithMode sets the mode; [core.Enforce] is the default.
@@ -93,7 +95,21 @@ func (f clientOption) applyClient(c clientConfig) clientConfig { return f(c) }
 
 type clientConfig struct {
 	audience string
+	metadata int
 }
+
+// MetadataOption is an option of the server's interceptors and of the client's.
+type MetadataOption struct{ bytes int }
+
+func (o MetadataOption) apply(c config) config { c.metadata = o.bytes; return c }
+
+func (o MetadataOption) applyClient(c clientConfig) clientConfig { c.metadata = o.bytes; return c }
+
+// WithMetadataBytes sets how many bytes the metadata of a call, or the trailing metadata of
+// an answer, may have with the tokens in it; [DefaultMetadataBytes] is the default. Beyond
+// it context is left out first; then a call fails before it is made, and a record is kept
+// and not sent. The interceptors panic, when they are made, if it is negative.
+func WithMetadataBytes(bytes int) MetadataOption { return MetadataOption{bytes} }
 
 // WithAudience says who is at the other end, by identity. Without it that is the audience
 // one of whose endpoints is the connection's target, as it was given to grpc.NewClient or

@@ -31,7 +31,7 @@ type server struct {
 // newServer checks what the interceptors are made of. It panics, as the program starts, if
 // something is wrong with it.
 func newServer(name string, s *core.Service, c *Codec, opts []Option) *server {
-	v := &server{service: s, hook: c}
+	v := &server{config: config{metadata: DefaultMetadataBytes}, service: s, hook: c}
 	for _, o := range opts {
 		v.config = o.apply(v.config)
 	}
@@ -53,6 +53,8 @@ func (s *server) wrong() string {
 		return "the codec is nil"
 	case !s.hook.given.Load():
 		return "the codec was given to no server: call its ServerOption before, in the same grpc.NewServer"
+	case s.metadata < 0:
+		return "WithMetadataBytes: the number is negative"
 	case s.mode > core.Observe:
 		return "WithMode: no such mode"
 	case s.minLevel > core.L3:
@@ -275,7 +277,7 @@ func (x *exchange) send(ctx context.Context, a *core.Answer, failed error, set f
 	if t, ok := x.transport.ServerTransportStream.(interface{ Trailer() metadata.MD }); ok {
 		size += sizeOf(t.Trailer())
 	}
-	n := section.Fit(a.Tokens, core.CarrierTokens, size, DefaultMetadataBytes)
+	n := section.Fit(a.Tokens, core.CarrierTokens, size, x.s.metadata)
 	if n == 0 || set(metadata.MD{core.CarrierTokens: a.Tokens[:n:n]}) != nil {
 		x.s.service.Unsent(ctx, a.Issued)
 	}

@@ -45,6 +45,8 @@ func TestServerWiring(t *testing.T) {
 	}{
 		{"nothing", core.L2, nil, ""},
 		{"the last mode", core.L2, []grpcect.Option{grpcect.WithMode(core.Observe)}, ""},
+		{"no metadata at all", core.L2, []grpcect.Option{grpcect.WithMetadataBytes(0)}, ""},
+		{"less than none", core.L2, []grpcect.Option{grpcect.WithMetadataBytes(-1)}, "WithMetadataBytes"},
 		{"no such mode", core.L2, []grpcect.Option{grpcect.WithMode(core.Observe + 1)}, "WithMode"},
 		{"level below the policy's", core.L2, []grpcect.Option{grpcect.WithMinLevel(core.L1)}, "WithMinLevel"},
 		{"level of the policy", core.L2, []grpcect.Option{grpcect.WithMinLevel(core.L2)}, ""},
@@ -136,6 +138,8 @@ func TestClientWiring(t *testing.T) {
 		"named, and told not":   {silent.from.service, []grpcect.ClientOption{grpcect.WithAudience(w.to.agent.Identity)}, "WithAudience"},
 		"named, answers or not": {vague.from.service, []grpcect.ClientOption{grpcect.WithAudience(w.to.agent.Identity)}, "must answer"},
 		"vague, by endpoint":    {vague.from.service, nil, ""}, // it has none, so no call goes there
+		"no metadata at all":    {w.from.service, []grpcect.ClientOption{grpcect.WithMetadataBytes(0)}, ""},
+		"less than none":        {w.from.service, []grpcect.ClientOption{grpcect.WithMetadataBytes(-1)}, "WithMetadataBytes"},
 		"the last name counts":  {w.from.service, []grpcect.ClientOption{grpcect.WithAudience(w.to.agent.Identity), grpcect.WithAudience("x")}, "WithAudience"},
 		"the last name is good": {w.from.service, []grpcect.ClientOption{grpcect.WithAudience("x"), grpcect.WithAudience(w.to.agent.Identity)}, ""},
 	} {
