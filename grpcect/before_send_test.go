@@ -22,9 +22,9 @@ import (
 var serverStreamDesc = &testpb.TestService_ServiceDesc.Streams[0]
 
 // begin begins a call with one request and a stream of replies, and sends nothing yet.
-func begin(t testing.TB, ctx context.Context, cc *grpc.ClientConn, opts ...grpc.CallOption) grpc.ClientStream {
+func begin(ctx context.Context, t testing.TB, cc *grpc.ClientConn) grpc.ClientStream {
 	t.Helper()
-	st, err := cc.NewStream(ctx, serverStreamDesc, testpb.TestService_ServerStream_FullMethodName, opts...)
+	st, err := cc.NewStream(ctx, serverStreamDesc, testpb.TestService_ServerStream_FullMethodName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestBeforeSend(t *testing.T) {
 			w := newWorld(t)
 			cc := dialBufconn(t, w, greets())
 			ctx, task := w.task(t)
-			st := begin(t, ctx, cc)
+			st := begin(ctx, t, cc)
 			if len(w.from.seen.tokens()) > 0 {
 				t.Error("a dispatch was issued before the request")
 			}
@@ -134,7 +134,7 @@ func TestNeverSent(t *testing.T) {
 			cc := dialBufconn(t, w, talk())
 			ctx, task := w.task(t)
 			gone, cancel := context.WithCancel(ctx)
-			st := begin(t, gone, cc)
+			st := begin(gone, t, cc)
 			waited := make(chan error, 1)
 			go func() { waited <- ask(st) }()
 			cancel()
@@ -155,12 +155,12 @@ func TestUnsendable(t *testing.T) {
 	bad := &testpb.Message{Text: "\xff"}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	bare := begin(t, ctx, plain(t, talk()))
+	bare := begin(ctx, t, plain(t, talk()))
 	want := status.Convert(bare.SendMsg(bad))
 
 	w := newWorld(t)
 	own, task := w.task(t)
-	st := begin(t, own, dialBufconn(t, w, talk()))
+	st := begin(own, t, dialBufconn(t, w, talk()))
 	waited := make(chan error, 1)
 	go func() { waited <- st.RecvMsg(&testpb.Message{}) }()
 	if got := status.Convert(st.SendMsg(bad)); got.Code() != want.Code() || got.Message() != want.Message() {
@@ -200,12 +200,12 @@ func TestClosedWithoutRequest(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	want := status.Convert(ends(begin(t, ctx, plain(t, talk()))))
+	want := status.Convert(ends(begin(ctx, t, plain(t, talk()))))
 
 	var records <-chan *core.Issued
 	w := newWorld(t, func(w *world) { records = w.to.records() })
 	own, task := w.task(t)
-	st := begin(t, own, dialBufconn(t, w, talk()))
+	st := begin(own, t, dialBufconn(t, w, talk()))
 	if got := status.Convert(ends(st)); got.Code() != want.Code() || got.Message() != want.Message() {
 		t.Errorf("the call = %v, want %v", got, want)
 	}
@@ -227,7 +227,7 @@ func TestEndStays(t *testing.T) {
 	w := newWorld(t)
 	ctx, _ := w.task(t)
 	ctx, cancel := context.WithCancel(ctx)
-	st := begin(t, ctx, dialBufconn(t, w, greets()))
+	st := begin(ctx, t, dialBufconn(t, w, greets()))
 	finish(t, st)
 	cancel()
 	for range 20 {

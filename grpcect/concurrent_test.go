@@ -157,7 +157,7 @@ func TestTurnedAwayConcurrentSafe(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			w := newWorld(t, acceptL1)
 			b := &batch{ask: func(_ context.Context, open, closed func() error) error {
-				atOnce(closed, open, closed, open) //nolint:errcheck // some refuse
+				atOnce(closed, open, closed, open)
 				return nil
 			}}
 			w.batched(b)

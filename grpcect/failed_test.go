@@ -27,7 +27,7 @@ func fails(s *stub, atOnce bool, err error) *stub {
 	}
 	return &stub{
 		unary: func(ctx context.Context, m *testpb.Message) (*testpb.Message, error) {
-			reply, _ := s.unary(ctx, m) //nolint:errcheck // it fails in any case
+			reply, _ := s.unary(ctx, m)
 			return reply, err
 		},
 		serverStream: func(m *testpb.Message, st grpc.ServerStreamingServer[testpb.Message]) error {

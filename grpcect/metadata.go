@@ -112,7 +112,7 @@ func TransportContext(ctx context.Context) context.Context {
 		if !ok {
 			return ctx
 		}
-		ctx = grpc.NewContextWithServerTransportStream(ctx, t.ServerTransportStream)
+		ctx = grpc.NewContextWithServerTransportStream(ctx, t.ServerTransportStream) //nolint:fatcontext // once for each service on the server
 	}
 }
 

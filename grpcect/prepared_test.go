@@ -49,8 +49,15 @@ func prepares(prepared ...bool) *stub {
 	}
 }
 
+// stream is either side of a stream.
+type stream interface {
+	Context() context.Context
+	SendMsg(m any) error
+	RecvMsg(m any) error
+}
+
 // sendPrepared sends a message, serialized before or not.
-func sendPrepared(st grpc.Stream, m *testpb.Message, prepared bool) error {
+func sendPrepared(st stream, m *testpb.Message, prepared bool) error {
 	if !prepared {
 		return st.SendMsg(m)
 	}

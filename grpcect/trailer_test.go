@@ -30,36 +30,36 @@ var trailers = []struct {
 	unit int
 	// pad returns what a handler sets and returns, with n units of padding, and what it all
 	// takes on the wire.
-	pad func(n int) (md metadata.MD, err error, size int)
+	pad func(n int) (md metadata.MD, size int, err error)
 }{
-	{"text", 1, func(n int) (metadata.MD, error, int) {
+	{"text", 1, func(n int) (metadata.MD, int, error) {
 		md := metadata.MD{"x-pad": {strings.Repeat("x", n)}}
-		return md, nil, section.Size(md) + section.Size(metadata.MD{"grpc-status": {"0"}, "grpc-message": {""}})
+		return md, section.Size(md) + section.Size(metadata.MD{"grpc-status": {"0"}, "grpc-message": {""}}), nil
 	}},
-	{"binary", 4, func(n int) (metadata.MD, error, int) {
+	{"binary", 4, func(n int) (metadata.MD, int, error) {
 		md := metadata.MD{"x-pad-bin": {strings.Repeat("\x00", 3*n)}}
 		wire := metadata.MD{"x-pad-bin": {strings.Repeat("A", 4*n)}, "grpc-status": {"0"}, "grpc-message": {""}}
-		return md, nil, section.Size(wire)
+		return md, section.Size(wire), nil
 	}},
-	{"message", 1, func(n int) (metadata.MD, error, int) {
+	{"message", 1, func(n int) (metadata.MD, int, error) {
 		text := strings.Repeat("x", n)
-		return nil, status.Error(codes.NotFound, text), section.Size(metadata.MD{"grpc-status": {"5"}, "grpc-message": {text}})
+		return nil, section.Size(metadata.MD{"grpc-status": {"5"}, "grpc-message": {text}}), status.Error(codes.NotFound, text)
 	}},
-	{"escaped message", 6, func(n int) (metadata.MD, error, int) {
-		return nil, status.Error(codes.NotFound, strings.Repeat("ü", n)),
-			section.Size(metadata.MD{"grpc-status": {"5"}, "grpc-message": {strings.Repeat("%C3%BC", n)}})
+	{"escaped message", 6, func(n int) (metadata.MD, int, error) {
+		return nil, section.Size(metadata.MD{"grpc-status": {"5"}, "grpc-message": {strings.Repeat("%C3%BC", n)}}),
+			status.Error(codes.NotFound, strings.Repeat("ü", n))
 	}},
-	{"message of a plain error", 1, func(n int) (metadata.MD, error, int) {
+	{"message of a plain error", 1, func(n int) (metadata.MD, int, error) {
 		text := strings.Repeat("x", n)
-		return nil, fmt.Errorf("%s", text), section.Size(metadata.MD{"grpc-status": {"2"}, "grpc-message": {text}})
+		return nil, section.Size(metadata.MD{"grpc-status": {"2"}, "grpc-message": {text}}), fmt.Errorf("%s", text)
 	}},
-	{"details", 4, func(n int) (metadata.MD, error, int) {
+	{"details", 4, func(n int) (metadata.MD, int, error) {
 		st, err := status.New(codes.NotFound, "").WithDetails(&errdetails.DebugInfo{Detail: strings.Repeat("x", 3*n)})
 		if err != nil {
 			panic(err)
 		}
 		b := base64Len(st)
-		return nil, st.Err(), section.Size(metadata.MD{"grpc-status": {"5"}, "grpc-message": {""}, "grpc-status-details-bin": {strings.Repeat("A", b)}})
+		return nil, section.Size(metadata.MD{"grpc-status": {"5"}, "grpc-message": {""}, "grpc-status-details-bin": {strings.Repeat("A", b)}}), st.Err()
 	}},
 }
 
@@ -77,7 +77,7 @@ func TestTrailerRoom(t *testing.T) {
 					if _, err := task.Step(ctx, "step", core.StepInput{}); err != nil {
 						t.Error(err)
 					}
-					md, err, _ := tr.pad(padding)
+					md, _, err := tr.pad(padding)
 					if bad := grpc.SetTrailer(ctx, md); bad != nil {
 						t.Error(bad)
 					}
@@ -86,7 +86,7 @@ func TestTrailerRoom(t *testing.T) {
 				call := func(n int) (outcome, int) {
 					padding = n
 					o := present(t, cc, k.call, w.head(t))
-					_, want, size := tr.pad(n)
+					_, size, want := tr.pad(n)
 					if status.Code(o.err) != status.Code(want) || want != nil && status.Convert(o.err).Message() != status.Convert(want).Message() {
 						t.Fatalf("%d units: the call = %.100v", n, o.err)
 					}
@@ -99,7 +99,7 @@ func TestTrailerRoom(t *testing.T) {
 					}
 					return o, size
 				}
-				o, size := call(0)
+				o, _ := call(0)
 				all := o.trailer[core.CarrierTokens]
 				if len(all) != 2 {
 					t.Fatalf("%d tokens came, want the record and the step", len(all))
@@ -114,10 +114,11 @@ func TestTrailerRoom(t *testing.T) {
 				} {
 					// The largest padding that leaves the room, and one unit more.
 					most := sort.Search(grpcect.DefaultMetadataBytes, func(n int) bool {
-						_, _, s := tr.pad(n)
+						_, s, _ := tr.pad(n)
 						return grpcect.DefaultMetadataBytes-s < c.room
 					}) - 1
-					if o, size = call(most); len(o.tokens()) != c.tokens {
+					o, size := call(most)
+					if len(o.tokens()) != c.tokens {
 						t.Errorf("%d units, which leave the room for %d tokens: %d came, %d bytes", most, c.tokens, len(o.tokens()), size)
 					}
 					unsent := len(w.to.seen.unsent)

@@ -190,9 +190,9 @@ func TestReachedAndPanicked(t *testing.T) {
 				b := &batch{
 					ask: func(_ context.Context, open, closed func() error) error {
 						if first {
-							closed() //nolint:errcheck // the other one is looked at
+							closed()
 						}
-						defer closed() //nolint:errcheck // the other one is looked at
+						defer closed()
 						return open()
 					},
 					handles: func() { panic("no") },

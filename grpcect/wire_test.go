@@ -21,7 +21,6 @@ import (
 	"testing"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
@@ -39,10 +38,10 @@ const servicePath = "/ect.test.v1.TestService/"
 type wire struct{ client *http.Client }
 
 // wire returns such a client of the world's service.
-func (w *world) wire(t testing.TB, s *stub, opts ...grpc.ServerOption) *wire {
+func (w *world) wire(t testing.TB, s *stub) *wire {
 	t.Helper()
 	l := bufconn.Listen(1 << 20)
-	w.serve(t, l, s, opts...)
+	w.serve(t, l, s)
 	tr := &http.Transport{
 		Protocols:   new(http.Protocols),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.DialContext(ctx) },
