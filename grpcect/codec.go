@@ -100,14 +100,15 @@ func (c *Codec) open(data mem.BufferSlice, v any) error {
 	}
 	data.Ref()
 	r.data.Free() // one before it, where there must be no other
-	r.data, r.seen = data, true
+	r.data, r.by = data, c
 	return nil
 }
 
 // rawMessage is a message that is read before anybody knows its type.
 type rawMessage struct {
 	data mem.BufferSlice
-	seen bool
+	// by is the hook that it passed, nil if it passed none.
+	by *Codec
 }
 
 // parcel is a message on its way from an interceptor to the codec.

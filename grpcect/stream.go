@@ -223,7 +223,7 @@ func (s *serverStream) readContent(context.Context) (core.Hash, error) {
 	}
 	raw, err := s.recvRaw()
 	switch {
-	case err == nil && raw.seen:
+	case err == nil && raw.by == s.x.s.hook:
 		s.held, s.ended = raw, true
 		s.x.known = s.in.sum()
 		return s.x.known, nil
@@ -242,7 +242,7 @@ func (s *serverStream) recvRaw() (*rawMessage, error) {
 		raw.data.Free()
 		return nil, err
 	}
-	if raw.seen && s.in == &s.own {
+	if s.in == &s.own {
 		s.in.add(raw.data)
 	}
 	return raw, nil
@@ -285,7 +285,7 @@ func (s *serverStream) next(m any) error {
 		switch {
 		case err != nil:
 			return err
-		case !raw.seen:
+		case raw.by != s.x.s.hook:
 			return s.notSeen()
 		}
 		return s.open(raw, m)
