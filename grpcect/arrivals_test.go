@@ -21,10 +21,10 @@ import (
 )
 
 // hookWorld makes a world whose server has a hook that the test knows.
-func hookWorld(t testing.TB, edits ...func(*world)) (*world, *grpcect.Codec) {
+func hookWorld(t testing.TB) (*world, *grpcect.Codec) {
 	t.Helper()
 	c := grpcect.NewCodec(nil)
-	w := newWorld(t, append(edits, func(w *world) { w.server = append(w.server, grpcect.WithCodec(c)) })...)
+	w := newWorld(t, func(w *world) { w.server = append(w.server, grpcect.WithCodec(c)) })
 	return w, c
 }
 
@@ -87,7 +87,7 @@ func TestGoneBeforeHalfClose(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			resp, err := client.client.Do(wireCall{method: "Unary"}.request(ctx, t, body)) //nolint:bodyclose // there is none
+			resp, err := client.client.Do(wireCall{method: "Unary"}.request(ctx, t, body))
 			if err == nil {
 				t.Errorf("the call ended with %v", resp.Status)
 			}

@@ -75,7 +75,7 @@ func TestServerCodecFails(t *testing.T) {
 						}
 						return
 					}
-					record := w.to.seen.await(t, 1)
+					record := w.to.seen.await(t)
 					if record.Ext.Outcome != core.OutcomeError || record.Ext.Status != int(codes.Internal) || record.OutHash.Present {
 						t.Errorf("recorded as %v %d with %v", record.Ext.Outcome, record.Ext.Status, record.OutHash)
 					}

@@ -124,7 +124,7 @@ func TestOuterSees(t *testing.T) {
 			if err := k.call(ctx, c); err != nil {
 				t.Fatal(err)
 			}
-			w.to.seen.await(t, 1)
+			w.to.seen.await(t)
 			watch.mu.Lock()
 			defer watch.mu.Unlock()
 			for what, list := range map[string][]proto.Message{"sent": watch.sent, "read": watch.read} {
@@ -191,7 +191,7 @@ func TestStatsSee(t *testing.T) {
 			if err := k.call(ctx, testpb.NewTestServiceClient(dialBufconn(t, w, talk()))); err != nil {
 				t.Fatal(err)
 			}
-			w.to.seen.await(t, 1)
+			w.to.seen.await(t)
 			for _, p := range []*payloads{client, server} {
 				p.mu.Lock()
 				all := slices.Concat(p.in, p.out)

@@ -49,15 +49,15 @@ func prepares(prepared ...bool) *stub {
 	}
 }
 
-// stream is either side of a stream.
-type stream interface {
+// sender is a stream of either side.
+type sender interface {
 	Context() context.Context
 	SendMsg(m any) error
 	RecvMsg(m any) error
 }
 
 // sendPrepared sends a message, serialized before or not.
-func sendPrepared(st stream, m *testpb.Message, prepared bool) error {
+func sendPrepared(st sender, m *testpb.Message, prepared bool) error {
 	if !prepared {
 		return st.SendMsg(m)
 	}

@@ -54,7 +54,7 @@ func TestTwoServices(t *testing.T) {
 					if err := k.call(ctx, c); err != nil {
 						t.Fatal(err)
 					}
-					one, other := w.to.seen.await(t, 1), third.seen.await(t, 1)
+					one, other := w.to.seen.await(t), third.seen.await(t)
 					if !one.InpHash.Present || !one.OutHash.Present || other.InpHash != one.InpHash || other.OutHash != one.OutHash {
 						t.Errorf("one records %v and %v, the other %v and %v", one.InpHash, one.OutHash, other.InpHash, other.OutHash)
 					}
