@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -72,7 +71,7 @@ func (w *world) after(t testing.TB, ctx context.Context, task *core.Task, want .
 	if _, err := task.Finish(context.WithoutCancel(ctx), core.Completion{}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, w.from.seen.last(t).Pred, cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, w.from.seen.last(t).Pred, equateEmpty); diff != "" {
 		t.Errorf("the task comes after (-want +got):\n%s", diff)
 	}
 }

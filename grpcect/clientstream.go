@@ -256,7 +256,7 @@ func (s *clientStream) RecvMsg(m any) error {
 	if final := s.ended(); final != nil {
 		return final
 	}
-	err = below.RecvMsg(m)
+	err = receive(below, m)
 	switch {
 	case err == nil && s.desc.ServerStreams:
 		k.d.Done()
@@ -274,6 +274,18 @@ func (s *clientStream) RecvMsg(m any) error {
 		return s.RecvMsg(m)
 	}
 	return s.end(below, k, err, err)
+}
+
+// receive receives a message, or what the stream ended with. An attempt that grpc-go makes
+// again may end before all that was sent is sent again, as one does that is refused as
+// replayed: then grpc-go 1.85 says io.EOF, whatever the attempt ended with, and the truth
+// when it is asked once more.
+func receive(below grpc.ClientStream, m any) error {
+	err := below.RecvMsg(m)
+	if err == io.EOF { //nolint:errorlint // as grpc-go says that a stream ended
+		err = below.RecvMsg(m)
+	}
+	return err
 }
 
 // ended returns what the stream ended with, nil if it did not.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -82,9 +83,9 @@ func plain(t testing.TB, s *stub) *grpc.ClientConn {
 }
 
 // plainFrom returns a connection to a plainServer whose calls are recorded.
-func (w *world) plainFrom(t testing.TB, s *stub) *grpc.ClientConn {
+func (w *world) plainFrom(t testing.TB, s *stub, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	return w.connect(t, bufTarget, bufOptions(plainServer(t, s))...)
+	return w.connect(t, bufTarget, append(opts, bufOptions(plainServer(t, s))...)...)
 }
 
 // head mints a good token from the caller.
@@ -221,6 +222,9 @@ func (w *world) answer(t testing.TB, o outcome) *core.Verified {
 	}
 	return got.Heads()[0]
 }
+
+// equateEmpty is for lists that may be nil.
+var equateEmpty = cmpopts.EquateEmpty()
 
 // parse reads a token.
 func parse(t testing.TB, token string) *core.Unverified {

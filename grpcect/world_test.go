@@ -57,6 +57,14 @@ func (s *stub) Get(ctx context.Context, m *testpb.Message) (*testpb.Message, err
 	return s.Unary(ctx, m)
 }
 
+func (s *stub) List(m *testpb.Message, st grpc.ServerStreamingServer[testpb.Message]) error {
+	return s.ServerStream(m, st)
+}
+
+func (s *stub) Merge(st grpc.ClientStreamingServer[testpb.Message, testpb.Message]) error {
+	return s.ClientStream(st)
+}
+
 func (s *stub) ServerStream(m *testpb.Message, st grpc.ServerStreamingServer[testpb.Message]) error {
 	if s.serverStream == nil {
 		return s.UnimplementedTestServiceServer.ServerStream(m, st)

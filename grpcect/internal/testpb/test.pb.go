@@ -145,7 +145,7 @@ const file_grpcect_internal_testpb_test_proto_rawDesc = "" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\a\n" +
-	"\x05Empty2\xdf\x04\n" +
+	"\x05Empty2\xd6\x05\n" +
 	"\vTestService\x123\n" +
 	"\x05Unary\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message\x12<\n" +
 	"\fServerStream\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message0\x01\x12<\n" +
@@ -153,7 +153,9 @@ const file_grpcect_internal_testpb_test_proto_rawDesc = "" +
 	"\n" +
 	"BidiStream\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message(\x010\x01\x126\n" +
 	"\x03Put\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message\"\x03\x90\x02\x02\x126\n" +
-	"\x03Get\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message\"\x03\x90\x02\x01\x124\n" +
+	"\x03Get\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message\"\x03\x90\x02\x01\x129\n" +
+	"\x04List\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message\"\x03\x90\x02\x010\x01\x12:\n" +
+	"\x05Merge\x12\x14.ect.test.v1.Message\x1a\x14.ect.test.v1.Message\"\x03\x90\x02\x02(\x01\x124\n" +
 	"\n" +
 	"UnaryEmpty\x12\x12.ect.test.v1.Empty\x1a\x12.ect.test.v1.Empty\x12=\n" +
 	"\x11ServerStreamEmpty\x12\x12.ect.test.v1.Empty\x1a\x12.ect.test.v1.Empty0\x01\x12=\n" +
@@ -186,22 +188,26 @@ var file_grpcect_internal_testpb_test_proto_depIdxs = []int32{
 	0,  // 4: ect.test.v1.TestService.BidiStream:input_type -> ect.test.v1.Message
 	0,  // 5: ect.test.v1.TestService.Put:input_type -> ect.test.v1.Message
 	0,  // 6: ect.test.v1.TestService.Get:input_type -> ect.test.v1.Message
-	1,  // 7: ect.test.v1.TestService.UnaryEmpty:input_type -> ect.test.v1.Empty
-	1,  // 8: ect.test.v1.TestService.ServerStreamEmpty:input_type -> ect.test.v1.Empty
-	1,  // 9: ect.test.v1.TestService.ClientStreamEmpty:input_type -> ect.test.v1.Empty
-	1,  // 10: ect.test.v1.TestService.BidiStreamEmpty:input_type -> ect.test.v1.Empty
-	0,  // 11: ect.test.v1.TestService.Unary:output_type -> ect.test.v1.Message
-	0,  // 12: ect.test.v1.TestService.ServerStream:output_type -> ect.test.v1.Message
-	0,  // 13: ect.test.v1.TestService.ClientStream:output_type -> ect.test.v1.Message
-	0,  // 14: ect.test.v1.TestService.BidiStream:output_type -> ect.test.v1.Message
-	0,  // 15: ect.test.v1.TestService.Put:output_type -> ect.test.v1.Message
-	0,  // 16: ect.test.v1.TestService.Get:output_type -> ect.test.v1.Message
-	1,  // 17: ect.test.v1.TestService.UnaryEmpty:output_type -> ect.test.v1.Empty
-	1,  // 18: ect.test.v1.TestService.ServerStreamEmpty:output_type -> ect.test.v1.Empty
-	1,  // 19: ect.test.v1.TestService.ClientStreamEmpty:output_type -> ect.test.v1.Empty
-	1,  // 20: ect.test.v1.TestService.BidiStreamEmpty:output_type -> ect.test.v1.Empty
-	11, // [11:21] is the sub-list for method output_type
-	1,  // [1:11] is the sub-list for method input_type
+	0,  // 7: ect.test.v1.TestService.List:input_type -> ect.test.v1.Message
+	0,  // 8: ect.test.v1.TestService.Merge:input_type -> ect.test.v1.Message
+	1,  // 9: ect.test.v1.TestService.UnaryEmpty:input_type -> ect.test.v1.Empty
+	1,  // 10: ect.test.v1.TestService.ServerStreamEmpty:input_type -> ect.test.v1.Empty
+	1,  // 11: ect.test.v1.TestService.ClientStreamEmpty:input_type -> ect.test.v1.Empty
+	1,  // 12: ect.test.v1.TestService.BidiStreamEmpty:input_type -> ect.test.v1.Empty
+	0,  // 13: ect.test.v1.TestService.Unary:output_type -> ect.test.v1.Message
+	0,  // 14: ect.test.v1.TestService.ServerStream:output_type -> ect.test.v1.Message
+	0,  // 15: ect.test.v1.TestService.ClientStream:output_type -> ect.test.v1.Message
+	0,  // 16: ect.test.v1.TestService.BidiStream:output_type -> ect.test.v1.Message
+	0,  // 17: ect.test.v1.TestService.Put:output_type -> ect.test.v1.Message
+	0,  // 18: ect.test.v1.TestService.Get:output_type -> ect.test.v1.Message
+	0,  // 19: ect.test.v1.TestService.List:output_type -> ect.test.v1.Message
+	0,  // 20: ect.test.v1.TestService.Merge:output_type -> ect.test.v1.Message
+	1,  // 21: ect.test.v1.TestService.UnaryEmpty:output_type -> ect.test.v1.Empty
+	1,  // 22: ect.test.v1.TestService.ServerStreamEmpty:output_type -> ect.test.v1.Empty
+	1,  // 23: ect.test.v1.TestService.ClientStreamEmpty:output_type -> ect.test.v1.Empty
+	1,  // 24: ect.test.v1.TestService.BidiStreamEmpty:output_type -> ect.test.v1.Empty
+	13, // [13:25] is the sub-list for method output_type
+	1,  // [1:13] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name

@@ -28,6 +28,8 @@ const (
 	TestService_BidiStream_FullMethodName        = "/ect.test.v1.TestService/BidiStream"
 	TestService_Put_FullMethodName               = "/ect.test.v1.TestService/Put"
 	TestService_Get_FullMethodName               = "/ect.test.v1.TestService/Get"
+	TestService_List_FullMethodName              = "/ect.test.v1.TestService/List"
+	TestService_Merge_FullMethodName             = "/ect.test.v1.TestService/Merge"
 	TestService_UnaryEmpty_FullMethodName        = "/ect.test.v1.TestService/UnaryEmpty"
 	TestService_ServerStreamEmpty_FullMethodName = "/ect.test.v1.TestService/ServerStreamEmpty"
 	TestService_ClientStreamEmpty_FullMethodName = "/ect.test.v1.TestService/ClientStreamEmpty"
@@ -47,6 +49,8 @@ type TestServiceClient interface {
 	// Methods that may be called again.
 	Put(ctx context.Context, in *Message, opts ...grpc.CallOption) (*Message, error)
 	Get(ctx context.Context, in *Message, opts ...grpc.CallOption) (*Message, error)
+	List(ctx context.Context, in *Message, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Message], error)
+	Merge(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Message, Message], error)
 	// Messages of no bytes.
 	UnaryEmpty(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*Empty, error)
 	ServerStreamEmpty(ctx context.Context, in *Empty, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Empty], error)
@@ -137,6 +141,38 @@ func (c *testServiceClient) Get(ctx context.Context, in *Message, opts ...grpc.C
 	return out, nil
 }
 
+func (c *testServiceClient) List(ctx context.Context, in *Message, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Message], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[3], TestService_List_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Message, Message]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TestService_ListClient = grpc.ServerStreamingClient[Message]
+
+func (c *testServiceClient) Merge(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Message, Message], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[4], TestService_Merge_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Message, Message]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TestService_MergeClient = grpc.ClientStreamingClient[Message, Message]
+
 func (c *testServiceClient) UnaryEmpty(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Empty)
@@ -149,7 +185,7 @@ func (c *testServiceClient) UnaryEmpty(ctx context.Context, in *Empty, opts ...g
 
 func (c *testServiceClient) ServerStreamEmpty(ctx context.Context, in *Empty, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Empty], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[3], TestService_ServerStreamEmpty_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[5], TestService_ServerStreamEmpty_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +204,7 @@ type TestService_ServerStreamEmptyClient = grpc.ServerStreamingClient[Empty]
 
 func (c *testServiceClient) ClientStreamEmpty(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Empty, Empty], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[4], TestService_ClientStreamEmpty_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[6], TestService_ClientStreamEmpty_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +217,7 @@ type TestService_ClientStreamEmptyClient = grpc.ClientStreamingClient[Empty, Emp
 
 func (c *testServiceClient) BidiStreamEmpty(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Empty, Empty], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[5], TestService_BidiStreamEmpty_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &TestService_ServiceDesc.Streams[7], TestService_BidiStreamEmpty_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -205,6 +241,8 @@ type TestServiceServer interface {
 	// Methods that may be called again.
 	Put(context.Context, *Message) (*Message, error)
 	Get(context.Context, *Message) (*Message, error)
+	List(*Message, grpc.ServerStreamingServer[Message]) error
+	Merge(grpc.ClientStreamingServer[Message, Message]) error
 	// Messages of no bytes.
 	UnaryEmpty(context.Context, *Empty) (*Empty, error)
 	ServerStreamEmpty(*Empty, grpc.ServerStreamingServer[Empty]) error
@@ -237,6 +275,12 @@ func (UnimplementedTestServiceServer) Put(context.Context, *Message) (*Message, 
 }
 func (UnimplementedTestServiceServer) Get(context.Context, *Message) (*Message, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedTestServiceServer) List(*Message, grpc.ServerStreamingServer[Message]) error {
+	return status.Error(codes.Unimplemented, "method List not implemented")
+}
+func (UnimplementedTestServiceServer) Merge(grpc.ClientStreamingServer[Message, Message]) error {
+	return status.Error(codes.Unimplemented, "method Merge not implemented")
 }
 func (UnimplementedTestServiceServer) UnaryEmpty(context.Context, *Empty) (*Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method UnaryEmpty not implemented")
@@ -350,6 +394,24 @@ func _TestService_Get_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TestService_List_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(Message)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TestServiceServer).List(m, &grpc.GenericServerStream[Message, Message]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TestService_ListServer = grpc.ServerStreamingServer[Message]
+
+func _TestService_Merge_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(TestServiceServer).Merge(&grpc.GenericServerStream[Message, Message]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TestService_MergeServer = grpc.ClientStreamingServer[Message, Message]
+
 func _TestService_UnaryEmpty_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(Empty)
 	if err := dec(in); err != nil {
@@ -432,6 +494,16 @@ var TestService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "BidiStream",
 			Handler:       _TestService_BidiStream_Handler,
 			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "List",
+			Handler:       _TestService_List_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Merge",
+			Handler:       _TestService_Merge_Handler,
 			ClientStreams: true,
 		},
 		{
