@@ -96,11 +96,15 @@ func TestReadByByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	pr, pw := io.Pipe()
+	seen := make(chan struct{})
 	go func() {
 		io.WriteString(pw, before) //nolint:errcheck // what does not come is missed below
 		for n := range m.body {
 			io.WriteString(pw, m.body[n:n+1]) //nolint:errcheck // as above
 		}
+		<-seen
+		io.WriteString(pw, after) //nolint:errcheck // as above
+		pw.Close()
 	}()
 	r, err := related.NewReader(pr, boundary, limits)
 	if err != nil {
@@ -110,10 +114,7 @@ func TestReadByByte(t *testing.T) {
 	if want := m.body[:len(m.body)-len("\r\n--")]; string(got) != want || err != nil {
 		t.Errorf("before the end was seen came %q, %v; want %q", got, err, want)
 	}
-	go func() {
-		io.WriteString(pw, after) //nolint:errcheck // as above
-		pw.Close()
-	}()
+	close(seen)
 	if rest, err := io.ReadAll(r); string(rest) != "\r\n--" || err != nil {
 		t.Errorf("then came %q, %v", rest, err)
 	}
