@@ -74,7 +74,7 @@ func TestCallAllocations(t *testing.T) {
 			}
 		})
 	}
-	floor := measure(t.Context(), connect(t, talk(), []grpc.ServerOption{f.server(true)}, f.client()))
+	floor := measure(t.Context(), connect(t, talk(), []grpc.ServerOption{f.server(true)}, f.client(t)))
 	got := measure(f.task(t), connect(t, talk(), grpcect.ServerOptions(f.service), f.dialOptions()...))
 	if got-floor > maxCallAllocations {
 		t.Errorf("%v allocations, %v beyond the floor's, want at most %d", got, got-floor, maxCallAllocations)

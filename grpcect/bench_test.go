@@ -103,7 +103,7 @@ func BenchmarkClient(b *testing.B) {
 	b.Run("none", func(b *testing.B) { benchTask(b, newFloor(b), connect(b, talk(), nil), m) })
 	b.Run("crypto", func(b *testing.B) {
 		f := newFloor(b)
-		benchTask(b, f, connect(b, talk(), []grpc.ServerOption{f.server(true)}, f.client()), m)
+		benchTask(b, f, connect(b, talk(), []grpc.ServerOption{f.server(true)}, f.client(b)), m)
 	})
 	b.Run("ours", func(b *testing.B) {
 		f := newFloor(b)

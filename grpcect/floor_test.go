@@ -124,16 +124,17 @@ func connect(tb testing.TB, s *stub, server []grpc.ServerOption, client ...grpc.
 	return testpb.NewTestServiceClient(dial(tb, bufTarget, append(bufOptions(l), client...)...))
 }
 
-// signed is as long as what is signed of a task token.
-var signed = strings.Repeat("x", 700)
+// signingInput is what is signed of a token.
+func signingInput(token string) string { return token[:strings.LastIndexByte(token, '.')] }
 
-func bareSign(key *ecdsa.PrivateKey) ([]string, error) {
-	sum := sha256.Sum256([]byte(signed))
+// bareSign signs what is as long as a task token, and as hard on HPACK.
+func bareSign(key *ecdsa.PrivateKey, text string) ([]string, error) {
+	sum := sha256.Sum256([]byte(text))
 	sig, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
 	if err != nil {
 		return nil, err
 	}
-	return []string{signed + "." + base64.RawURLEncoding.EncodeToString(sig)}, nil
+	return []string{text + "." + base64.RawURLEncoding.EncodeToString(sig)}, nil
 }
 
 var errBare = errors.New("no signature that verifies")
@@ -142,12 +143,12 @@ func bareVerify(key *ecdsa.PublicKey, tokens []string) error {
 	if len(tokens) != 1 {
 		return errBare
 	}
-	dot := strings.LastIndexByte(tokens[0], '.')
-	sig, err := base64.RawURLEncoding.DecodeString(tokens[0][dot+1:])
+	text := signingInput(tokens[0])
+	sig, err := base64.RawURLEncoding.DecodeString(tokens[0][len(text)+1:])
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256([]byte(tokens[0][:dot]))
+	sum := sha256.Sum256([]byte(text))
 	if len(sig) == 64 { // r and s side by side; bareSign writes the other form
 		sig = der(sig)
 	}
@@ -172,14 +173,15 @@ func der(sig []byte) []byte {
 // server returns the bare interceptor of a server, which signs if records is set.
 func (f *floor) server(records bool) grpc.ServerOption {
 	return grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if err := bareVerify(&f.keys[0].PublicKey, metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)); err != nil {
+		came := metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)
+		if err := bareVerify(&f.keys[0].PublicKey, came); err != nil {
 			return nil, err
 		}
 		reply, err := handler(ctx, req)
 		if err != nil || !records {
 			return reply, err
 		}
-		token, err := bareSign(f.keys[1])
+		token, err := bareSign(f.keys[1], signingInput(came[0]))
 		if err != nil {
 			return nil, err
 		}
@@ -188,9 +190,11 @@ func (f *floor) server(records bool) grpc.ServerOption {
 }
 
 // client returns the bare interceptor of a client: it signs, and verifies what comes back.
-func (f *floor) client() grpc.DialOption {
+func (f *floor) client(tb testing.TB) grpc.DialOption {
+	tb.Helper()
+	text := signingInput(f.token(tb, &testpb.Message{}))
 	return grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		token, err := bareSign(f.keys[0])
+		token, err := bareSign(f.keys[0], text)
 		if err != nil {
 			return err
 		}
