@@ -3,6 +3,12 @@
 
 package grpcect
 
+import (
+	"google.golang.org/grpc/mem"
+
+	"github.com/go-ect/ect/core"
+)
+
 // MaxIdle is how many messages that no call asks for any more a hook keeps at most, if the
 // garbage collector runs often enough.
 const MaxIdle = arrivalShards * sweepFrom
@@ -17,4 +23,16 @@ func (c *Codec) Waiting() (n int) {
 		s.mu.Unlock()
 	}
 	return n
+}
+
+// HashOf is the hash of one message in buffers.
+func HashOf(data mem.BufferSlice) core.Hash { return sumOf(data) }
+
+// HashAll is the hash of the messages of one direction of a call.
+func HashAll(messages ...mem.BufferSlice) core.Hash {
+	var c content
+	for _, m := range messages {
+		c.add(m)
+	}
+	return c.sum()
 }
