@@ -324,6 +324,9 @@ func (s *serverStream) judge() error {
 	first := !s.ended
 	s.ended = true
 	s.mu.Unlock()
+	if bad := s.failure(); bad != nil {
+		return s.x.s.refusal(bad) // to who reads on after it
+	}
 	want := s.x.want()
 	if !first || !want.Present {
 		return nil
