@@ -42,14 +42,7 @@ func newAnswering(t *testing.T, edits ...func(*world)) *answering {
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	testpb.RegisterTestServiceServer(server, a.stub())
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	run(t, server, l)
 	a.client = testpb.NewTestServiceClient(a.connect(t, bufTarget, bufOptions(l)...))
 	return a
 }

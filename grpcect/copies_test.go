@@ -66,13 +66,6 @@ func bareBufconn(t testing.TB, s *stub) *grpc.ClientConn {
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	testpb.RegisterTestServiceServer(server, s)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	run(t, server, l)
 	return dial(t, bufTarget, bufOptions(l)...)
 }

@@ -115,14 +115,7 @@ func (w *world) custom(t testing.TB, d *grpc.ServiceDesc, opts ...grpc.ServerOpt
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer(append(grpcect.ServerOptions(w.to.service, w.server...), opts...)...)
 	server.RegisterService(d, nil)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	run(t, server, l)
 	return w.connect(t, bufTarget, bufOptions(l)...)
 }
 

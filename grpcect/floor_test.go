@@ -113,14 +113,7 @@ func connect(tb testing.TB, s *stub, server []grpc.ServerOption, client ...grpc.
 	l := bufconn.Listen(1 << 20)
 	g := grpc.NewServer(server...)
 	testpb.RegisterTestServiceServer(g, s)
-	done := make(chan error, 1)
-	go func() { done <- g.Serve(l) }()
-	tb.Cleanup(func() {
-		g.Stop()
-		if err := <-done; err != nil {
-			tb.Error(err)
-		}
-	})
+	run(tb, g, l)
 	return testpb.NewTestServiceClient(dial(tb, bufTarget, append(bufOptions(l), client...)...))
 }
 

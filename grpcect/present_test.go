@@ -65,14 +65,7 @@ func plainServer(t testing.TB, s *stub, opts ...grpc.ServerOption) *bufconn.List
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer(opts...)
 	testpb.RegisterTestServiceServer(server, s)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	run(t, server, l)
 	return l
 }
 

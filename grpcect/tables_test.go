@@ -92,14 +92,7 @@ func dialTables(t *testing.T, w *world, state func(core.BodyState)) (ours, bare 
 	hook := grpcect.NewCodecV1(tables{})
 	server := grpc.NewServer(grpcect.ServerOptions(w.to.service, append(w.server, grpcect.WithCodec(hook))...)...)
 	server.RegisterService(tableService(state), nil)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	run(t, server, l)
 	opts := append(bufOptions(l), hook.DialOption())
 	return w.connect(t, bufTarget, opts...), dial(t, bufTarget, opts...)
 }

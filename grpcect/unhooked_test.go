@@ -54,8 +54,7 @@ func TestServerWithoutHook(t *testing.T) {
 						l := bufconn.Listen(1 << 20)
 						server := grpc.NewServer(wiring(w)...)
 						testpb.RegisterTestServiceServer(server, counted(sendsFirst, &ran))
-						done := make(chan error, 1)
-						go func() { done <- server.Serve(l) }()
+						run(t, server, l)
 						cc := w.connect(t, bufTarget, bufOptions(l)...)
 						ctx, _ := w.task(t)
 						err := bulkCall(ctx, testpb.NewTestServiceClient(cc), k.name)
@@ -72,10 +71,6 @@ func TestServerWithoutHook(t *testing.T) {
 						}
 						if k.dispatched && ran.Load() > 0 {
 							t.Error("the handler ran")
-						}
-						server.Stop()
-						if err := <-done; err != nil {
-							t.Error(err)
 						}
 					})
 				}

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"net/url"
@@ -207,11 +208,17 @@ func (w *world) serve(t testing.TB, l net.Listener, s *stub, opts ...grpc.Server
 	all := append(grpcect.ServerOptions(w.to.service, w.server...), opts...)
 	server := grpc.NewServer(append(all, w.serverOptions...)...)
 	testpb.RegisterTestServiceServer(server, s)
+	run(t, server, l)
+}
+
+// run has a server serve until the test ends, which may be before it began to.
+func run(t testing.TB, server *grpc.Server, l net.Listener) {
+	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {
 		server.Stop()
-		if err := <-done; err != nil {
+		if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
