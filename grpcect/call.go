@@ -322,7 +322,7 @@ func (k *call) answerCode(c core.Code) codes.Code {
 	switch {
 	case c == core.CodeBody:
 		return codes.DataLoss
-	case c == core.CodeUnavailable && k.ctx.Err() != nil:
+	case (c == core.CodeUnavailable || c == core.CodeAnswer) && k.ctx.Err() != nil:
 		return contextError(k.ctx).status.Code()
 	}
 	return codes.Internal

@@ -45,8 +45,8 @@ func shopAndBilling() (shop, billing *core.Service) {
 	return shop, billing
 }
 
-// run serves on a free port of this machine, and returns where.
-func run(server *grpc.Server) (target string) {
+// running serves on a free port of this machine, and returns where.
+func running(server *grpc.Server) (target string) {
 	l := must(new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0"))
 	go server.Serve(l) //nolint:errcheck // ends when the example stops it
 	return l.Addr().String()
@@ -69,7 +69,7 @@ func ExampleServerOptions() {
 	testpb.RegisterTestServiceServer(server, talk())
 	defer server.Stop()
 
-	conn := dialed(run(server))
+	conn := dialed(running(server))
 	defer conn.Close() //nolint:errcheck // the example is over
 	_, err := testpb.NewTestServiceClient(conn).Unary(context.Background(), &testpb.Message{Text: "order 7"})
 	fmt.Println(err)
@@ -91,7 +91,7 @@ func ExampleDialOptions() {
 	}})
 	defer server.Stop()
 
-	conn := dialed(run(server), grpcect.DialOptions(shop, grpcect.WithAudience(billingID))...)
+	conn := dialed(running(server), grpcect.DialOptions(shop, grpcect.WithAudience(billingID))...)
 	defer conn.Close() //nolint:errcheck // the example is over
 	ctx, task, err := shop.StartTask(context.Background(), "checkout")
 	if err != nil {
@@ -129,7 +129,7 @@ func ExampleUnaryServerInterceptor() {
 	defer server.Stop()
 
 	// Somebody without tokens.
-	conn := dialed(run(server))
+	conn := dialed(running(server))
 	defer conn.Close() //nolint:errcheck // the example is over
 	ctx := context.Background()
 	_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
@@ -170,7 +170,7 @@ func ExampleStreamServerInterceptor() {
 	testpb.RegisterTestServiceServer(server, talk())
 	defer server.Stop()
 
-	conn := dialed(run(server))
+	conn := dialed(running(server))
 	defer conn.Close() //nolint:errcheck // the example is over
 	client := testpb.NewTestServiceClient(conn)
 	_, err := client.Unary(context.Background(), &testpb.Message{})
@@ -196,7 +196,7 @@ func ExampleUnaryClientInterceptor() {
 		}
 		return invoker(ctx, method, req, reply, cc, opts...)
 	}
-	conn := dialed(run(server),
+	conn := dialed(running(server),
 		grpc.WithChainUnaryInterceptor(stamp, grpcect.UnaryClientInterceptor(shop, grpcect.WithAudience(billingID))),
 	)
 	defer conn.Close() //nolint:errcheck // the example is over
@@ -222,7 +222,7 @@ func ExampleStreamClientInterceptor() {
 	testpb.RegisterTestServiceServer(server, talk())
 	defer server.Stop()
 
-	conn := dialed(run(server),
+	conn := dialed(running(server),
 		grpc.WithChainStreamInterceptor(grpcect.StreamClientInterceptor(shop, grpcect.WithAudience(billingID))),
 	)
 	defer conn.Close() //nolint:errcheck // the example is over
@@ -257,7 +257,7 @@ func ExampleAnswer() {
 	}})
 	defer server.Stop()
 
-	conn := dialed(run(server), grpcect.DialOptions(shop, grpcect.WithAudience(billingID))...)
+	conn := dialed(running(server), grpcect.DialOptions(shop, grpcect.WithAudience(billingID))...)
 	defer conn.Close() //nolint:errcheck // the example is over
 	ctx, task, err := shop.StartTask(context.Background(), "checkout")
 	if err != nil {
@@ -281,7 +281,7 @@ func ExampleRefusedAs() {
 	testpb.RegisterTestServiceServer(server, talk())
 	defer server.Stop()
 
-	conn := dialed(run(server))
+	conn := dialed(running(server))
 	defer conn.Close() //nolint:errcheck // the example is over
 	_, err := testpb.NewTestServiceClient(conn).Unary(context.Background(), &testpb.Message{Text: "order 7"})
 	if class, ok := grpcect.RefusedAs(err); ok {
