@@ -64,7 +64,7 @@ func TestRetryOutside(t *testing.T) {
 			if got := answer.Heads()[0].Claims().TaskID; got != before[0] {
 				t.Errorf("the answer is %v, want that of the last attempt", got)
 			}
-			w.after(t, ctx, task, before...)
+			w.after(ctx, t, task, before...)
 		})
 	}
 }
@@ -101,13 +101,13 @@ func TestRetryUnseen(t *testing.T) {
 				}
 				if !c.good {
 					isRefusal(t, err, core.CodePredMissing, nil)
-					w.after(t, ctx, task, issued[1].Claims().TaskID)
+					w.after(ctx, t, task, issued[1].Claims().TaskID)
 					return
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
-				w.after(t, ctx, task, w.to.seen.last(t).TaskID)
+				w.after(ctx, t, task, w.to.seen.last(t).TaskID)
 			})
 		}
 	}

@@ -118,7 +118,7 @@ func TestBeforeSend(t *testing.T) {
 			if got, ok := core.TaskFromContext(st.Context()); !ok || got != task {
 				t.Error("the context of the stream is not that of the call any more")
 			}
-			w.after(t, ctx, task, w.to.seen.last(t).TaskID)
+			w.after(ctx, t, task, w.to.seen.last(t).TaskID)
 		})
 	}
 }
@@ -141,7 +141,7 @@ func TestNeverSent(t *testing.T) {
 			if err := <-waited; status.Code(err) != codes.Canceled {
 				t.Errorf("%s = %v", name, err)
 			}
-			w.after(t, ctx, task)
+			w.after(ctx, t, task)
 			if n := len(w.from.seen.tokens()); n != 1 {
 				t.Errorf("issued %d tokens, want that of the task", n)
 			}
@@ -175,7 +175,7 @@ func TestUnsendable(t *testing.T) {
 	if err := st.SendMsg(message(1)); err == nil {
 		t.Error("SendMsg after it failed succeeds")
 	}
-	w.after(t, own, task)
+	w.after(own, t, task)
 
 	// The same of a unary call.
 	_, bareErr := testpb.NewTestServiceClient(plain(t, talk())).Unary(ctx, bad)
@@ -185,7 +185,7 @@ func TestUnsendable(t *testing.T) {
 	if got, want := status.Convert(err), status.Convert(bareErr); got.Code() != want.Code() || got.Message() != want.Message() {
 		t.Errorf("Unary = %v, want %v", got, want)
 	}
-	w.after(t, own, task)
+	w.after(own, t, task)
 }
 
 // TestClosedWithoutRequest: a call that is closed before its request is made without one. The
@@ -219,7 +219,7 @@ func TestClosedWithoutRequest(t *testing.T) {
 	if record.Ext.Outcome != core.OutcomeError || record.Audience[0] != w.to.agent.Identity {
 		t.Errorf("recorded %+v", record)
 	}
-	w.after(t, own, task, dispatch.TaskID)
+	w.after(own, t, task, dispatch.TaskID)
 }
 
 // TestEndStays: what a stream ended with stands, also once its context is done.

@@ -111,7 +111,7 @@ func TestCancelledHalfWay(t *testing.T) {
 				}
 				dispatch := w.from.seen.last(t).TaskID
 				w.cancelled(t, next(t, records), dispatch, r.code, int(codes.Canceled))
-				w.after(t, ctx, task, dispatch)
+				w.after(ctx, t, task, dispatch)
 				if codes := append(w.from.seen.codes(), w.to.seen.codes()...); len(codes) > 0 {
 					t.Errorf("reported %v", codes)
 				}
@@ -164,7 +164,7 @@ func TestDeadlinePasses(t *testing.T) {
 					}
 					dispatch := w.from.seen.last(t).TaskID
 					w.cancelled(t, next(t, records), dispatch, r.code, int(codes.DeadlineExceeded), int(codes.Canceled))
-					w.after(t, ctx, task, dispatch)
+					w.after(ctx, t, task, dispatch)
 				})
 			})
 		}
@@ -194,7 +194,7 @@ func TestServerStops(t *testing.T) {
 			}
 			dispatch := w.from.seen.last(t).TaskID
 			w.cancelled(t, next(t, records), dispatch, codes.Canceled)
-			w.after(t, ctx, task, dispatch)
+			w.after(ctx, t, task, dispatch)
 			if err := <-served; err != nil {
 				t.Errorf("Serve: %v", err)
 			}

@@ -58,7 +58,7 @@ func TestCallWithoutAnswer(t *testing.T) {
 					if diff := cmp.Diff(reported, w.from.seen.codes()); diff != "" || answer != nil {
 						t.Errorf("an answer: %t; reported (-want +got):\n%s", answer != nil, diff)
 					}
-					w.after(t, ctx, task, w.from.seen.tokens()[0].Claims().TaskID) // the call was made
+					w.after(ctx, t, task, w.from.seen.tokens()[0].Claims().TaskID) // the call was made
 				})
 			}
 		}
@@ -66,7 +66,7 @@ func TestCallWithoutAnswer(t *testing.T) {
 }
 
 // after finishes a task and holds what it comes after against what it should.
-func (w *world) after(t testing.TB, ctx context.Context, task *core.Task, want ...core.UUID) {
+func (w *world) after(ctx context.Context, t testing.TB, task *core.Task, want ...core.UUID) {
 	t.Helper()
 	if _, err := task.Finish(context.WithoutCancel(ctx), core.Completion{}); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestAnswerMisplaced(t *testing.T) {
 					if status.Code(err) != want.Code() || core.CodeOf(err) != core.CodeMalformed {
 						t.Errorf("the call = %v", err)
 					}
-					w.after(t, ctx, task, w.from.seen.tokens()[0].Claims().TaskID)
+					w.after(ctx, t, task, w.from.seen.tokens()[0].Claims().TaskID)
 				})
 			}
 		}
@@ -142,7 +142,7 @@ func TestNoAnswerVerifies(t *testing.T) {
 					t.Errorf("the call = %v (%v)", err, status.Code(err))
 				}
 				w.domain.Fail(nil)
-				w.after(t, ctx, task, w.from.seen.tokens()[0].Claims().TaskID)
+				w.after(ctx, t, task, w.from.seen.tokens()[0].Claims().TaskID)
 			})
 		}
 	}

@@ -49,7 +49,7 @@ func TestEarlyAnswer(t *testing.T) {
 					c := testpb.NewTestServiceClient(dialBufconn(t, w, hasty(fail)))
 					ctx, task := w.task(t)
 					var answer *core.Received
-					send, receive := stream(t, ctx, c, many, grpcect.Answer(&answer))
+					send, receive := stream(ctx, t, c, many, grpcect.Answer(&answer))
 					var err error
 					for n := 0; err == nil; n++ { // until there is nobody to send to
 						err = send(message(n))
@@ -75,7 +75,7 @@ func TestEarlyAnswer(t *testing.T) {
 					if fail != nil && status.Code(err) != codes.ResourceExhausted || fail == nil && last == record.TaskID && err != nil {
 						t.Errorf("the call = %v", err)
 					}
-					w.after(t, ctx, task, last)
+					w.after(ctx, t, task, last)
 				})
 			}
 		}

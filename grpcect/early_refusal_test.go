@@ -75,7 +75,7 @@ func TestEarlyRefusal(t *testing.T) {
 			if called.Load() != 1 {
 				t.Errorf("called %d times", called.Load())
 			}
-			w.after(t, ctx, task, w.from.seen.tokens()[0].Claims().TaskID)
+			w.after(ctx, t, task, w.from.seen.tokens()[0].Claims().TaskID)
 		})
 	}
 }
@@ -93,7 +93,7 @@ func TestEarlyRefusalRepeated(t *testing.T) {
 			issued := w.from.seen.tokens()
 			if !k.again {
 				isRefusal(t, err, core.CodeReplayed, nil)
-				w.after(t, ctx, task, issued[0].Claims().TaskID)
+				w.after(ctx, t, task, issued[0].Claims().TaskID)
 				return
 			}
 			if err != nil || answer == nil || called.Load() != 2 || len(issued) != 2 {
@@ -102,7 +102,7 @@ func TestEarlyRefusalRepeated(t *testing.T) {
 			if diff := cmp.Diff([]core.UUID{issued[0].Claims().TaskID}, issued[1].Claims().Pred); diff != "" {
 				t.Errorf("the second dispatch comes after (-want +got):\n%s", diff)
 			}
-			w.after(t, ctx, task, w.to.seen.last(t).TaskID)
+			w.after(ctx, t, task, w.to.seen.last(t).TaskID)
 		})
 	}
 }

@@ -70,7 +70,7 @@ func ExampleServerOptions() {
 	defer server.Stop()
 
 	conn := dialed(running(server))
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	_, err := testpb.NewTestServiceClient(conn).Unary(context.Background(), &testpb.Message{Text: "order 7"})
 	fmt.Println(err)
 	// Output:
@@ -92,7 +92,7 @@ func ExampleDialOptions() {
 	defer server.Stop()
 
 	conn := dialed(running(server), grpcect.DialOptions(shop, grpcect.WithAudience(billingID))...)
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	ctx, task, err := shop.StartTask(context.Background(), "checkout")
 	if err != nil {
 		panic(err)
@@ -130,7 +130,7 @@ func ExampleUnaryServerInterceptor() {
 
 	// Somebody without tokens.
 	conn := dialed(running(server))
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	ctx := context.Background()
 	_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
 	fmt.Println("health:", status.Code(err))
@@ -171,7 +171,7 @@ func ExampleStreamServerInterceptor() {
 	defer server.Stop()
 
 	conn := dialed(running(server))
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	client := testpb.NewTestServiceClient(conn)
 	_, err := client.Unary(context.Background(), &testpb.Message{})
 	fmt.Println("Unary:", status.Code(err))
@@ -199,7 +199,7 @@ func ExampleUnaryClientInterceptor() {
 	conn := dialed(running(server),
 		grpc.WithChainUnaryInterceptor(stamp, grpcect.UnaryClientInterceptor(shop, grpcect.WithAudience(billingID))),
 	)
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	ctx, task, err := shop.StartTask(context.Background(), "checkout")
 	if err != nil {
 		panic(err)
@@ -225,7 +225,7 @@ func ExampleStreamClientInterceptor() {
 	conn := dialed(running(server),
 		grpc.WithChainStreamInterceptor(grpcect.StreamClientInterceptor(shop, grpcect.WithAudience(billingID))),
 	)
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	ctx, task, err := shop.StartTask(context.Background(), "checkout")
 	if err != nil {
 		panic(err)
@@ -258,7 +258,7 @@ func ExampleAnswer() {
 	defer server.Stop()
 
 	conn := dialed(running(server), grpcect.DialOptions(shop, grpcect.WithAudience(billingID))...)
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	ctx, task, err := shop.StartTask(context.Background(), "checkout")
 	if err != nil {
 		panic(err)
@@ -282,7 +282,7 @@ func ExampleRefusedAs() {
 	defer server.Stop()
 
 	conn := dialed(running(server))
-	defer conn.Close() //nolint:errcheck // the example is over
+	defer conn.Close()
 	_, err := testpb.NewTestServiceClient(conn).Unary(context.Background(), &testpb.Message{Text: "order 7"})
 	if class, ok := grpcect.RefusedAs(err); ok {
 		fmt.Println(status.Code(err), class)

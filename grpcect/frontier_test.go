@@ -16,7 +16,7 @@ import (
 
 // stream begins a stream of several messages, and returns what sends one and what receives to
 // the end.
-func stream(t testing.TB, ctx context.Context, c testpb.TestServiceClient, many bool, opts ...grpc.CallOption) (send func(*testpb.Message) error, end func() error) {
+func stream(ctx context.Context, t testing.TB, c testpb.TestServiceClient, many bool, opts ...grpc.CallOption) (send func(*testpb.Message) error, end func() error) {
 	t.Helper()
 	if many {
 		st, err := c.BidiStream(ctx, opts...)
@@ -60,8 +60,8 @@ func TestStreamsSideBySide(t *testing.T) {
 		w := newWorld(t)
 		c := testpb.NewTestServiceClient(dialBufconn(t, w, talk()))
 		ctx, task := w.task(t)
-		sendOne, endOne := stream(t, ctx, c, many)
-		sendTwo, endTwo := stream(t, ctx, c, many)
+		sendOne, endOne := stream(ctx, t, c, many)
+		sendTwo, endTwo := stream(ctx, t, c, many)
 		for n := range 3 {
 			if err := cmpOr(sendOne(message(n)), func() error { return sendTwo(message(n)) }); err != nil {
 				t.Fatal(err)
@@ -83,7 +83,7 @@ func TestStreamsSideBySide(t *testing.T) {
 			t.Fatal(err)
 		}
 		comesAfter(t, "what follows both", w.issued(t, 2), two.TaskID, one.TaskID)
-		w.after(t, ctx, task, w.to.seen.last(t).TaskID)
+		w.after(ctx, t, task, w.to.seen.last(t).TaskID)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestFirstResponse(t *testing.T) {
 			if err := cmpOr(st.CloseSend(), func() error { return drain(st.Recv) }); err != nil {
 				t.Fatal(err)
 			}
-			w.after(t, ctx, task, unary.TaskID, w.to.seen.last(t).TaskID)
+			w.after(ctx, t, task, unary.TaskID, w.to.seen.last(t).TaskID)
 		})
 	}
 }
@@ -138,11 +138,11 @@ func TestOpenAtTheEnd(t *testing.T) {
 		w := newWorld(t)
 		c := testpb.NewTestServiceClient(dialBufconn(t, w, talk()))
 		ctx, task := w.task(t)
-		send, end := stream(t, ctx, c, many)
+		send, end := stream(ctx, t, c, many)
 		if err := send(message(1)); err != nil {
 			t.Fatal(err)
 		}
-		w.after(t, ctx, task, w.issued(t, 0).TaskID)
+		w.after(ctx, t, task, w.issued(t, 0).TaskID)
 		if _, err := c.Unary(ctx, message(2)); err == nil {
 			t.Error("a call of a finished task is made")
 		}
@@ -181,5 +181,5 @@ func TestBranches(t *testing.T) {
 	}
 	one.Join()
 	two.Join()
-	w.after(t, ctx, task, last[0], last[1])
+	w.after(ctx, t, task, last[0], last[1])
 }

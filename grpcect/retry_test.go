@@ -103,7 +103,7 @@ func TestRetryBeforeHandler(t *testing.T) {
 			if diff := cmp.Diff([]core.Code{core.CodeUnavailable}, w.to.seen.codes()); diff != "" {
 				t.Errorf("reported (-want +got):\n%s", diff)
 			}
-			w.after(t, ctx, task, w.to.seen.last(t).TaskID)
+			w.after(ctx, t, task, w.to.seen.last(t).TaskID)
 		})
 	}
 }
@@ -129,7 +129,7 @@ func TestRetryAfterHandler(t *testing.T) {
 			if diff := cmp.Diff([]core.UUID{dispatch.TaskID}, record.Pred); diff != "" || record.Ext.Status != int(codes.Unavailable) {
 				t.Errorf("recorded %+v, pred (-want +got):\n%s", record.Ext, diff)
 			}
-			w.after(t, ctx, task, dispatch.TaskID) // the answer was lost with the first attempt
+			w.after(ctx, t, task, dispatch.TaskID) // the answer was lost with the first attempt
 		})
 	}
 }
@@ -190,7 +190,7 @@ func TestRepeatIdempotent(t *testing.T) {
 					if len(issued) != 1 || called.Load() != 1 {
 						t.Errorf("%d dispatches, called %d times", len(issued), called.Load())
 					}
-					w.after(t, ctx, task, first.TaskID)
+					w.after(ctx, t, task, first.TaskID)
 					return
 				}
 				if len(issued) != 2 || called.Load() != 2 {
@@ -208,7 +208,7 @@ func TestRepeatIdempotent(t *testing.T) {
 					if err != nil || answer == nil || attempts.Load() != 3 {
 						t.Errorf("%v, answered %t, %d attempts", err, answer != nil, attempts.Load())
 					}
-					w.after(t, ctx, task, record.TaskID)
+					w.after(ctx, t, task, record.TaskID)
 					return
 				}
 				// The second failed as the first did, and its repetition is refused again.
@@ -216,7 +216,7 @@ func TestRepeatIdempotent(t *testing.T) {
 				if answer != nil || attempts.Load() != 4 {
 					t.Errorf("answered %t, %d attempts", answer != nil, attempts.Load())
 				}
-				w.after(t, ctx, task, second.TaskID)
+				w.after(ctx, t, task, second.TaskID)
 			})
 		}
 	}
@@ -268,7 +268,7 @@ func TestNotRepeated(t *testing.T) {
 			if c.ours {
 				last = w.to.seen.last(t).TaskID
 			}
-			w.after(t, ctx, task, last)
+			w.after(ctx, t, task, last)
 		})
 	}
 }

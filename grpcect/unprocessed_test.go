@@ -85,8 +85,8 @@ func (l *spoiled) Accept() (net.Conn, error) {
 	}
 	l.spoiled = true
 	go func() {
-		defer conn.Close()    //nolint:errcheck // there is nobody to tell
-		spoil(conn, l.answer) //nolint:errcheck // the client tells
+		defer conn.Close()
+		spoil(conn, l.answer)
 	}()
 	return l.Listener.Accept()
 }
@@ -111,7 +111,7 @@ func TestUnprocessed(t *testing.T) {
 				w.serve(t, l, talk())
 				cc := w.connect(t, l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 				ctx, task := w.task(t)
-				w.getsThrough(t, ctx, task, k.call, cc)
+				w.getsThrough(ctx, t, task, k.call, cc)
 				if n := calls.Load(); n != 1 {
 					t.Errorf("%d calls came on the connection that was spoiled", n)
 				}
@@ -121,7 +121,7 @@ func TestUnprocessed(t *testing.T) {
 }
 
 // getsThrough makes a call that is made several times and gets through once.
-func (w *world) getsThrough(t testing.TB, ctx context.Context, task *core.Task, call caller, cc *grpc.ClientConn) {
+func (w *world) getsThrough(ctx context.Context, t testing.TB, task *core.Task, call caller, cc *grpc.ClientConn) {
 	t.Helper()
 	var answer *core.Received
 	if err := call(ctx, testpb.NewTestServiceClient(cc), grpcect.Answer(&answer), grpc.WaitForReady(true)); err != nil {
@@ -134,7 +134,7 @@ func (w *world) getsThrough(t testing.TB, ctx context.Context, task *core.Task, 
 	if p := record[0].Claims().Pred; len(p) != 1 || p[0] != dispatch[0].Claims().TaskID {
 		t.Errorf("the record comes after %v", p)
 	}
-	w.after(t, ctx, task, record[0].Claims().TaskID)
+	w.after(ctx, t, task, record[0].Claims().TaskID)
 }
 
 // TestConnectionRefused: a call that waits until there is a connection has one token.
@@ -154,7 +154,7 @@ func TestConnectionRefused(t *testing.T) {
 					return new(net.Dialer).DialContext(ctx, "tcp", to)
 				}))
 			ctx, task := w.task(t)
-			w.getsThrough(t, ctx, task, k.call, cc)
+			w.getsThrough(ctx, t, task, k.call, cc)
 			if n := dialed.Load(); n < 3 {
 				t.Errorf("dialed %d times, and refused twice", n)
 			}
