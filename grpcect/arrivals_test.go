@@ -78,10 +78,11 @@ func TestSecondMessage(t *testing.T) {
 // TestGoneBeforeHalfClose: clients that leave after their request, and before its end, fill
 // no memory.
 func TestGoneBeforeHalfClose(t *testing.T) {
-	w, c := hookWorld(t)
+	codec := newCounting()
+	c := grpcect.NewCodec(codec)
+	w := newWorld(t, func(w *world) { w.server = append(w.server, grpcect.WithCodec(c)) })
 	client := w.wire(t, talk())
-	for range 100 {
-		before := c.Waiting()
+	for n := range int32(100) {
 		ctx, cancel := context.WithCancel(t.Context())
 		body, write := io.Pipe()
 		done := make(chan struct{})
@@ -95,7 +96,7 @@ func TestGoneBeforeHalfClose(t *testing.T) {
 		if _, err := write.Write(frame(odd[0].message, false)); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the message", func() bool { return c.Waiting() > before })
+		await(t, "the message", func() bool { return codec.read.Load() > n })
 		cancel()
 		<-done
 		write.Close()
