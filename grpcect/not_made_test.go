@@ -18,16 +18,24 @@ import (
 	"github.com/go-ect/ect/grpcect/internal/testpb"
 )
 
-// brokenSigner signs until it is broken.
+// brokenSigner signs until it is broken, and takes its time.
 type brokenSigner struct {
 	core.Signer
 	broken error
+	takes  time.Duration
 }
 
 // Sign implements core.Signer.
 func (s *brokenSigner) Sign(ctx context.Context, input []byte) ([]byte, error) {
 	if s.broken != nil {
 		return nil, s.broken
+	}
+	if s.takes > 0 {
+		select {
+		case <-time.After(s.takes):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	return s.Signer.Sign(ctx, input)
 }
