@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"runtime/pprof"
@@ -17,7 +16,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/go-ect/ect/core"
 )
@@ -33,15 +31,6 @@ func (checker) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc
 
 // request is what all calls have.
 var request = &grpc_health_v1.HealthCheckRequest{Service: "invoices"}
-
-// hashOf is the hash of a call of one message (profile 9.6).
-func hashOf(m proto.Message) (core.Hash, error) {
-	data, err := proto.Marshal(m)
-	if err != nil {
-		return core.Hash{}, err
-	}
-	return core.HashOf(append(binary.BigEndian.AppendUint64(nil, uint64(len(data))), data...)), nil
-}
 
 // calls makes unary calls to a server over a connection in memory, with tokens if there
 // are any. The client is a plain one.

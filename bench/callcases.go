@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/grpcect"
@@ -36,8 +37,12 @@ func newCallScene(records bool) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.content, err = hashOf(request)
-	return s, err
+	data, err := proto.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	s.content = grpcect.HashOf(data)
+	return s, nil
 }
 
 // carried is what a call costs without anything of this library.

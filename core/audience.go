@@ -16,18 +16,21 @@ type Audience struct {
 	// must come back.
 	ID string
 	// Endpoints is how transports reach the peer: for HTTP an origin, such as
-	// "https://billing.example:8443". A peer that is only answered needs none.
+	// "https://billing.example:8443", for gRPC a connection's target, such as
+	// "dns:///billing.example:8443". A peer that is only answered needs none, nor one that
+	// grpcect.WithAudience names.
 	Endpoints []string
 	// Tokens says whether tokens go there at all. Without it the entry documents a
 	// decision, and nothing goes there.
 	Tokens bool
 	// Answer says whether an answer must come back. It has no default where Endpoints
-	// and Tokens are set.
+	// and Tokens are set, nor where grpcect.WithAudience names the peer.
 	Answer AnswerPolicy
 	// Context is how many generations of predecessors go along, up to 8; none unless
 	// set. A peer that rejects missing predecessors, and has not seen them, needs one, and
 	// must trust the issuers of what goes along: a context token whose issuer it does not
-	// know counts as not carried.
+	// know counts as not carried. It goes along with answers as well, and anywhere only as
+	// far as the header section or metadata has room.
 	Context int
 	// Hashes says whether `inp_hash` and `out_hash` go along. Without them a body
 	// cannot be held against the record, and tokens that hold hashes do not go along as
@@ -45,8 +48,9 @@ type Audience struct {
 type AnswerPolicy uint8
 
 const (
-	// AnswerRequired makes a call without a valid answer fail: reading its body does, at
-	// once, or after a body that says why the call was refused.
+	// AnswerRequired makes a call without a valid answer fail: over HTTP reading its body
+	// does, at once, or after a body that says why the call was refused; over gRPC the call
+	// does, or its stream at the end.
 	AnswerRequired AnswerPolicy = iota + 1
 	// AnswerOptional leaves the dispatch in the graph where no valid answer came. An
 	// answer that came and is not valid is an error all the same.

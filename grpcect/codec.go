@@ -30,8 +30,10 @@ type Codec struct {
 }
 
 // NewCodec returns a hook over a codec; nil means the one registered for protobuf. A
-// server speaks that codec alone, as with grpc.ForceServerCodecV2: a call with another
-// content-subtype is refused.
+// server speaks that codec alone, as with grpc.ForceServerCodecV2: a call that names another
+// content-subtype is refused, and one that names none counts as the server's. A unary call
+// whose request the codec cannot read is refused by grpc-go, as codes.Internal, before any
+// interceptor is asked.
 func NewCodec(inner encoding.CodecV2) *Codec {
 	if inner == nil {
 		return &Codec{inner: registered(proto.Name), plain: true}

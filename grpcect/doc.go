@@ -74,8 +74,9 @@
 // certificate names, or the only head where there is no certificate.
 //
 // [Codec] is the hook. A server has one, over protobuf or over a codec of one's own
-// ([NewCodec], [NewCodecV1]), and speaks no other: a call with another content-subtype is
-// refused as unsupported. It takes the place of grpc.ForceServerCodec; where a server is given
+// ([NewCodec], [NewCodecV1]), and speaks no other: a call that names another content-subtype
+// is refused as unsupported, where it comes to the interceptors: a unary call whose bytes the
+// codec cannot read ends before, as codes.Internal. It takes the place of grpc.ForceServerCodec; where a server is given
 // that as well, and after it, calls are refused as unavailable. Clients need no hook: the
 // codec of a call is taken from its options, as grpc-go does it.
 //

@@ -25,8 +25,8 @@ func (c *Codec) Waiting() (n int) {
 	return n
 }
 
-// HashOf is the hash of one message in buffers.
-func HashOf(data mem.BufferSlice) core.Hash { return sumOf(data) }
+// HashOfBuffers is the hash of one message in buffers.
+func HashOfBuffers(data mem.BufferSlice) core.Hash { return sumOf(data) }
 
 // HashAll is the hash of the messages of one direction of a call.
 func HashAll(messages ...mem.BufferSlice) core.Hash {

@@ -45,7 +45,7 @@ func FuzzContent(f *testing.F) {
 				s = append(s, mem.SliceBuffer(p))
 			}
 			held = append(held, s)
-			if got, want := grpcect.HashOf(s), wireHash(m); got != want {
+			if got, want := grpcect.HashOfBuffers(s), wireHash(m); got != want {
 				t.Errorf("HashOf(%q in %d buffers) = %v, want %v", m, len(s), got, want)
 			}
 		}

@@ -87,7 +87,7 @@ func TestHours(t *testing.T) {
 					if record.Ext.Outcome != core.OutcomeOK || !record.OutHash.Present {
 						t.Errorf("recorded %+v", record)
 					}
-					w.after(t, ctx, task, record.TaskID)
+					w.after(ctx, t, task, record.TaskID)
 				})
 			})
 		}
@@ -143,7 +143,7 @@ func TestSlowSigner(t *testing.T) {
 						if recorded == 1 && !gone {
 							after = w.to.seen.last(t).TaskID
 						}
-						w.after(t, ctx, task, after)
+						w.after(ctx, t, task, after)
 					})
 				})
 			}

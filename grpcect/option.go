@@ -52,7 +52,8 @@ func WithMinLevel(l core.Level) Option {
 }
 
 // WithMethodMinLevel raises the minimum level of heads for one method, named in full as in
-// "/package.Service/Method". It never lowers another.
+// "/package.Service/Method". It never lowers another. A method that the server does not have
+// is not noticed.
 func WithMethodMinLevel(fullMethod string, l core.Level) Option {
 	return option(func(c config) config {
 		m := maps.Clone(c.methods)

@@ -61,7 +61,7 @@ func TestUnrecordedPair(t *testing.T) {
 			if answer != nil {
 				t.Error("there is an answer")
 			}
-			w.after(t, ctx, task, w.issued(t, 0).TaskID)
+			w.after(ctx, t, task, w.issued(t, 0).TaskID)
 		})
 	}
 }
