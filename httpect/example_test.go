@@ -105,10 +105,12 @@ func Example() {
 	req := must(http.NewRequestWithContext(ctx, http.MethodPost, billing.URL+"/invoices", strings.NewReader("order 7")))
 	resp := must(client.Do(req))
 	body, err := io.ReadAll(resp.Body) // reading to the end verifies the answer
+	var end core.Completion
 	if err = cmp.Or(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
 		fmt.Printf("the call failed: %s, %v: %s\n", resp.Status, err, body) // the body says why
+		end.Outcome = core.OutcomeError
 	}
-	must(task.Finish(ctx, core.Completion{}))
+	must(task.Finish(ctx, end))
 	// end
 	fmt.Printf("%s: %s", resp.Status, body)
 	answer, ok := httpect.AnswerOf(resp)
