@@ -202,6 +202,53 @@ func TestServerStops(t *testing.T) {
 	}
 }
 
+// TestServerDrains: a call that runs while its server stops gracefully is recorded and answered
+// as any other.
+func TestServerDrains(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			w := newWorld(t)
+			running, release := make(chan struct{}), make(chan struct{})
+			server := grpc.NewServer(grpcect.ServerOptions(w.to.service)...)
+			testpb.RegisterTestServiceServer(server, hooked(talk(), func(context.Context) error {
+				close(running)
+				<-release
+				return nil
+			}))
+			l := bufconn.Listen(1 << 20)
+			served := make(chan error, 1)
+			go func() { served <- server.Serve(l) }()
+			cc := w.connect(t, bufTarget, bufOptions(l)...)
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				<-running
+				go server.GracefulStop()
+				for { // until it takes no connections any more
+					conn, err := l.DialContext(t.Context())
+					if err != nil {
+						break
+					}
+					if err := conn.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+				close(release)
+				if err := <-served; err != nil {
+					t.Errorf("Serve: %v", err)
+				}
+			}()
+			ctx, task := w.task(t)
+			var answer *core.Received
+			if err := k.call(ctx, testpb.NewTestServiceClient(cc), grpcect.Answer(&answer)); err != nil || answer == nil {
+				t.Errorf("the call = %v, answered %t", err, answer != nil)
+			}
+			<-stopped
+			w.after(ctx, t, task, w.to.seen.last(t).TaskID)
+		})
+	}
+}
+
 // TestNothingLeaks: calls that end in every way leave no goroutine behind, nor do streams that
 // nobody reads to their end: a bubble does not end before all of its goroutines have.
 func TestNothingLeaks(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/core/dag"
 	"github.com/go-ect/ect/grpcect"
 	"github.com/go-ect/ect/grpcect/internal/testpb"
 )
@@ -104,6 +106,35 @@ func TestRetryBeforeHandler(t *testing.T) {
 				t.Errorf("reported (-want +got):\n%s", diff)
 			}
 			w.after(ctx, t, task, w.to.seen.last(t).TaskID)
+		})
+	}
+}
+
+// TestNoRoom: a call whose token finds no room in the task store is refused as
+// codes.Unavailable. It may come again, and is refused for the same again until there is room.
+func TestNoRoom(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			var now atomic.Int64
+			w := newWorld(t, func(w *world) {
+				m, err := dag.NewMemory(dag.MemoryConfig{MaxTasks: 1, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.to.options = append(w.to.options, core.WithTaskStore(m))
+			})
+			cc := w.bare(t, talk())
+			if o := present(t, cc, k.call, w.head(t)); o.err != nil {
+				t.Fatal(o.err)
+			}
+			token := w.head(t)
+			for range 2 {
+				present(t, cc, k.call, token).refused(t, core.CodeUnavailable)
+			}
+			now.Add(int64(time.Hour / time.Second)) // what is there is quiet, and is dropped
+			if o := present(t, cc, k.call, token); o.err != nil {
+				t.Errorf("the same once there is room: %v", o.err)
+			}
 		})
 	}
 }
