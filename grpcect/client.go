@@ -35,6 +35,9 @@ import (
 func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryClientInterceptor {
 	c := newClient("UnaryClientInterceptor", s, opts)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if c.dispatched(opts) {
+			return invoker(ctx, method, req, reply, cc, opts...)
+		}
 		to, ok := c.peer(cc)
 		if !ok {
 			err := invoker(stripOutgoing(ctx), method, req, reply, cc, opts...)
@@ -47,6 +50,19 @@ func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryCli
 		}
 		return err
 	}
+}
+
+// dispatched tells whether an interceptor of the same service further out has dispatched the
+// call, which is the codec that it is written with then. One further in does nothing.
+func (c *client) dispatched(opts []grpc.CallOption) bool {
+	for _, o := range opts {
+		if f, ok := o.(grpc.ForceCodecV2CallOption); ok {
+			if k, ok := f.CodecV2.(*call); ok && k.c.service == c.service {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unary makes a call, and tells whether the peer refused it as replayed.

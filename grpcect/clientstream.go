@@ -27,6 +27,9 @@ import (
 func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamClientInterceptor {
 	c := newClient("StreamClientInterceptor", s, opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		if c.dispatched(opts) {
+			return streamer(ctx, desc, cc, method, opts...)
+		}
 		to, ok := c.peer(cc)
 		if !ok {
 			cs, err := streamer(stripOutgoing(ctx), desc, cc, method, opts...)
