@@ -64,17 +64,6 @@ func sizeOf(md metadata.MD) int {
 	return n
 }
 
-// stripIncoming returns a context whose incoming metadata has no tokens and no receipts, so
-// that a handler which passes metadata on does not pass those of others on (profile 9.8).
-func stripIncoming(ctx context.Context) context.Context {
-	if !incoming(ctx) {
-		return ctx
-	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	strip(md)
-	return metadata.NewIncomingContext(ctx, md)
-}
-
 // incoming tells whether a call came with tokens or receipts.
 func incoming(ctx context.Context) bool {
 	return len(metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)) > 0 ||

@@ -53,6 +53,8 @@ func (s *server) wrong() string {
 		return "the codec is nil"
 	case !s.hook.given.Load():
 		return "the codec was given to no server: call its ServerOption before, in the same grpc.NewServer"
+	case !hides():
+		return "this version of grpc-go has metadata in contexts in a way that the package does not know"
 	case s.metadata < 0:
 		return "WithMetadataBytes: the number is negative"
 	case s.mode > core.Observe:
@@ -117,18 +119,33 @@ type exchange struct {
 	ctx exchangeContext
 }
 
-// exchangeContext is the context of the call that a handler gets.
+// exchangeContext is the context of the call that a handler gets. It leads to nothing of the
+// tokens of others, and by it none get into what goes back (profile 9.8).
 type exchangeContext struct {
 	context.Context //nolint:containedctx // it is one itself
 	x               *exchange
 }
 
-// Value implements context.Context.
+// Value implements context.Context. grpc-go has keys of its own, and finds these two by
+// their types.
 func (c *exchangeContext) Value(key any) any {
 	if key == (exchangeKey{}) {
 		return c.x
 	}
-	return c.Context.Value(key)
+	switch v := c.Context.Value(key).(type) {
+	case metadata.MD:
+		return without(v)
+	case grpc.ServerTransportStream:
+		return &c.x.transport
+	default:
+		return v
+	}
+}
+
+// hides tells whether metadata is found in contexts as it is hidden in them.
+func hides() bool {
+	md := metadata.MD{core.CarrierTokens: {""}, receiptsKey: {""}}
+	return !incoming(&exchangeContext{Context: metadata.NewIncomingContext(context.Background(), md)})
 }
 
 type exchangeKey struct{}
@@ -136,6 +153,7 @@ type exchangeKey struct{}
 // newExchange makes an exchange of a call that nothing further out has looked at.
 func (s *server) newExchange(ctx context.Context, method string) *exchange {
 	x := &exchange{s: s, method: method, mode: s.mode, values: metadata.ValueFromIncomingContext(ctx, core.CarrierTokens)}
+	x.transport.ServerTransportStream = grpc.ServerTransportStreamFromContext(ctx)
 	if p, ok := peer.FromContext(ctx); ok {
 		x.evidence = evidenceOf(p)
 	}
@@ -146,7 +164,7 @@ func (s *server) newExchange(ctx context.Context, method string) *exchange {
 // The error is a status.
 func (x *exchange) enter(ctx context.Context) (context.Context, error) {
 	s := x.s
-	if bad := s.speaks(ctx); bad != nil {
+	if bad := x.speaks(); bad != nil {
 		s.service.Rejected(ctx, bad)
 		return nil, s.refusal(bad)
 	}
@@ -156,7 +174,7 @@ func (x *exchange) enter(ctx context.Context) (context.Context, error) {
 		}
 		return nil, s.refusal(bad)
 	}
-	in, bad := x.Begin(x.shield(ctx), s.service, s.mode, s.actionOf(x.method))
+	in, bad := x.Begin(ctx, s.service, s.mode, s.actionOf(x.method))
 	if bad != nil {
 		return nil, s.refusal(bad)
 	}
@@ -164,24 +182,14 @@ func (x *exchange) enter(ctx context.Context) (context.Context, error) {
 	return &x.ctx, nil
 }
 
-// shield returns a context that leads to nothing of the tokens of others, and by which none
-// get into what goes back (profile 9.8).
-func (x *exchange) shield(ctx context.Context) context.Context {
-	if t := grpc.ServerTransportStreamFromContext(ctx); t != nil {
-		x.transport.ServerTransportStream = t
-		ctx = grpc.NewContextWithServerTransportStream(ctx, &x.transport)
-	}
-	return stripIncoming(ctx)
-}
-
 // speaks tells whether a call is written with the server's codec. grpc-go forces that codec
 // on whatever comes.
-func (s *server) speaks(ctx context.Context) *core.Error {
-	t, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ ContentSubtype() string })
+func (x *exchange) speaks() *core.Error {
+	t, ok := x.transport.ServerTransportStream.(interface{ ContentSubtype() string })
 	if !ok {
 		return nil
 	}
-	if sub := t.ContentSubtype(); sub != "" && !strings.EqualFold(sub, s.hook.inner.Name()) {
+	if sub := t.ContentSubtype(); sub != "" && !strings.EqualFold(sub, x.s.hook.inner.Name()) {
 		return core.NewError(core.CodeUnsupported, errors.New("the content-subtype is not that of the server's codec"))
 	}
 	return nil
