@@ -53,7 +53,7 @@ func (s *server) wrong() string {
 		return "the codec is nil"
 	case !s.hook.given.Load():
 		return "the codec was given to no server: call its ServerOption before, in the same grpc.NewServer"
-	case !hides():
+	case !hides:
 		return "this version of grpc-go has metadata in contexts in a way that the package does not know"
 	case s.metadata < 0:
 		return "WithMetadataBytes: the number is negative"
@@ -143,10 +143,10 @@ func (c *exchangeContext) Value(key any) any {
 }
 
 // hides tells whether metadata is found in contexts as it is hidden in them.
-func hides() bool {
+var hides = func() bool {
 	md := metadata.MD{core.CarrierTokens: {""}, receiptsKey: {""}}
 	return !incoming(&exchangeContext{Context: metadata.NewIncomingContext(context.Background(), md)})
-}
+}()
 
 type exchangeKey struct{}
 
