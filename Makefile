@@ -18,8 +18,9 @@ LINT    := .bin/golangci-lint
 BUF     := .bin/buf
 # The plugins of buf, which buf.gen.yaml names.
 PLUGINS := .bin/protoc-gen-go .bin/protoc-gen-go-grpc
-# What a test runs, which is skipped where it is not there.
+# What tests run, which are skipped where it is not there.
 GRPCURL := .bin/grpcurl
+JAEGER  := .bin/jaeger
 
 # each runs a command in modules: $(call each,modules,command).
 each = @for m in $(1); do echo "== $$m"; (cd "$$m" && $(2)); done
@@ -54,11 +55,11 @@ lint: $(LINT)
 	$(call each,$(CODE),$(abspath $(LINT)) run --allow-serial-runners ./...)
 
 .PHONY: test
-test: $(GRPCURL)
+test: $(GRPCURL) $(JAEGER)
 	$(call each,$(CODE),go test ./...)
 
 .PHONY: race
-race: $(GRPCURL)
+race: $(GRPCURL) $(JAEGER)
 	$(call each,$(CODE),go test -race ./...)
 
 .PHONY: fuzz
@@ -108,4 +109,8 @@ $(BUF): tools/buf/go.mod tools/buf/go.sum
 
 $(GRPCURL): tools/grpcurl/go.mod tools/grpcurl/go.sum
 	go build -C tools/grpcurl -ldflags='-s -w' -o ../../$@ github.com/fullstorydev/grpcurl/cmd/grpcurl
+	@touch $@
+
+$(JAEGER): tools/jaeger/go.mod tools/jaeger/go.sum
+	go build -C tools/jaeger -ldflags='-s -w' -o ../../$@ github.com/jaegertracing/jaeger/cmd/jaeger
 	@touch $@
