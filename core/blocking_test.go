@@ -237,12 +237,12 @@ func (r *recorder) observer() core.Observer {
 			defer r.mu.Unlock()
 			r.all = append(r.all, e)
 		},
-		Rejected: func(_ context.Context, err *core.Error) {
+		Rejected: func(_ context.Context, err *core.Error, _ core.VerifyInfo) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.rejected = append(r.rejected, err.Code)
 		},
-		Verified: func(context.Context, *core.Received) {
+		Verified: func(context.Context, *core.Received, core.VerifyInfo) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.verified++

@@ -148,7 +148,7 @@ type ExtractInput struct {
 func Extract(ctx context.Context, s *Service, c Carrier, in ExtractInput) (context.Context, *Task, error) {
 	if err := s.mayStart(in.Action); err != nil {
 		bad := NewError(CodeUnavailable, err)
-		s.Rejected(ctx, bad)
+		s.Rejected(ctx, bad, VerifyInfo{})
 		return ctx, nil, bad
 	}
 	r, err := s.verifier.Verify(ctx, Presented{
@@ -157,7 +157,8 @@ func Extract(ctx context.Context, s *Service, c Carrier, in ExtractInput) (conte
 	if err != nil {
 		return ctx, nil, err
 	}
-	t := s.newTask(in.Action, r, r.Workflow())
+	ctx, o := s.verifier.cfg.observers.entered(ctx, r)
+	t := s.newTask(in.Action, r, r.Workflow(), o)
 	t.input = in.Content
 	if from, ok := r.Sender(); ok && from.OutHash().Present && s.verifier.policy.Body != BodyIgnore {
 		t.body = BodyBound

@@ -3,7 +3,10 @@
 
 package core
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // dispatchAction is the `exec_act` of a dispatch unless told otherwise.
 const dispatchAction = "dispatch"
@@ -26,6 +29,9 @@ type Dispatch struct {
 	issued   *Issued
 	link     *link
 	tokens   []string
+	// ctx is what it was issued on; sent tells that observers know what it went with.
+	ctx  context.Context //nolint:containedctx // for observers, where no adapter knows a better one
+	sent atomic.Bool
 }
 
 // Dispatch issues the token of an outgoing call to a peer. The call begins after the
@@ -49,13 +55,13 @@ func (t *Task) Dispatch(ctx context.Context, to Audience, in DispatchInput) (*Di
 	if !to.Hashes {
 		r.OutHash = Hash{}
 	}
-	i, l, err := t.issueAfter(ctx, preds, r)
+	i, l, err := t.issueAfter(ctx, KindDispatch, preds, r)
 	if err != nil {
 		return nil, err
 	}
 	d := &Dispatch{
 		task: t, frontier: f, audience: to, issued: i, link: l,
-		tokens: withContext(i.text, preds, to, nil),
+		tokens: withContext(i.text, preds, to, nil), ctx: ctx,
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,9 +79,21 @@ func (d *Dispatch) Issued() *Issued { return d.issued }
 // the audience may have, nearest first. Context may be left out from the end.
 func (d *Dispatch) Tokens() []string { return append([]string(nil), d.tokens...) }
 
+// Sent tells observers that the dispatch goes with a call made on ctx. It is for adapters,
+// which call it for each attempt of the call, before [Dispatch.Done].
+func (d *Dispatch) Sent(ctx context.Context) {
+	d.sent.Store(true)
+	if o := d.task.observer; o != nil {
+		o.Sent(ctx, d.issued)
+	}
+}
+
 // Done puts the dispatch into the frontier and takes what it names out: a call that
 // may have happened is never without a trace. It may be called again.
 func (d *Dispatch) Done() {
+	if !d.sent.Load() {
+		d.Sent(d.ctx)
+	}
 	d.task.mu.Lock()
 	defer d.task.mu.Unlock()
 	d.done()
@@ -107,18 +125,29 @@ func (d *Dispatch) Verify(ctx context.Context, p Presented) (*Received, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.answered(r); err != nil {
+		return nil, err
+	}
+	if o := d.task.observer; o != nil {
+		o.Answered(ctx, d.issued, r)
+	}
+	return r, nil
+}
+
+// answered puts an answer in the place of the dispatch, unless the task is over.
+func (d *Dispatch) answered(r *Received) error {
 	d.task.mu.Lock()
 	defer d.task.mu.Unlock()
 	d.done()
 	if !d.task.finished {
 		answer := &r.heads[0].link
 		if !d.task.take(answer.task, answer.digest) {
-			return nil, refuse(CodeAnswer, "the answer bears the task id of another token of the task")
+			return refuse(CodeAnswer, "the answer bears the task id of another token of the task")
 		}
 		answer = answer.after(append([]*link{d.link}, answer.preds...))
 		f := d.frontier.standing()
 		f.pass(d.issued.digest)
 		f.add(answer.trim(max(d.task.service.audiences.context, 1)))
 	}
-	return r, nil
+	return nil
 }

@@ -20,7 +20,9 @@ type Entry struct {
 	received *Received // nil where no valid head came
 	task     *Task     // nil where the service records nothing, or the task is only prepared
 	// prepared is the task of a message without a token, until somebody asks for it.
-	prepared *PreparedTask
+	prepared  *PreparedTask
+	observer  TaskObserver // of a message for which the service records nothing
+	transport Transport
 }
 
 // AnyToken tells whether the values of a field, or of metadata, hold more than empty list
@@ -39,6 +41,7 @@ func AnyToken(values []string) bool {
 // were told of what was found, also where the mode lets it pass (profile 9.5). The codes
 // are those of [Verifier.Verify].
 func (e *Entry) Verify(ctx context.Context, s *Service, m Mode, p Presented) *Error {
+	e.transport = p.Transport
 	if m == Optional && !AnyToken(p.Values) {
 		return nil
 	}
@@ -66,6 +69,7 @@ func (e *Entry) Begin(ctx context.Context, s *Service, m Mode, action string) (c
 	switch {
 	case !s.Records():
 		if e.received != nil {
+			ctx, e.observer = s.verifier.cfg.observers.entered(ctx, e.received)
 			ctx = ContextWithReceived(ctx, e.received)
 		}
 	case e.received != nil:
@@ -82,7 +86,7 @@ func (e *Entry) Begin(ctx context.Context, s *Service, m Mode, action string) (c
 		err = errors.Join(err, rel)
 	}
 	bad := NewError(CodeUnavailable, err)
-	s.Rejected(ctx, bad)
+	s.Rejected(ctx, bad, VerifyInfo{Transport: e.transport, Observed: m == Observe})
 	return ctx, bad
 }
 
@@ -98,9 +102,13 @@ func (e *Entry) Task() *Task {
 	return e.task
 }
 
-// End returns the task, to be finished, nil if there is none. From then on none begins:
-// the handler is done.
+// End returns the task, to be finished or discarded, nil if there is none. From then on none
+// begins: the handler is done.
 func (e *Entry) End() *Task {
+	if o := e.observer; o != nil {
+		e.observer = nil
+		o.Ended(nil)
+	}
 	if e.prepared != nil {
 		t, _ := e.prepared.End()
 		return t
@@ -164,6 +172,6 @@ func (e *Entry) Enforce(ctx context.Context, s *Service, m Mode, p Presented, re
 		return nil
 	}
 	bad = refuse(CodeUnavailable, "the tokens verified at the second look alone")
-	s.Rejected(ctx, bad)
+	s.Rejected(ctx, bad, VerifyInfo{Transport: p.Transport})
 	return bad
 }

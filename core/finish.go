@@ -75,6 +75,13 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 		return nil, ErrTaskFinished
 	}
 	t.finished = true
+	a, err := t.finish(ctx, c)
+	t.ended(err)
+	return a, err
+}
+
+// finish is Finish, called once and with the lock held, which it gives up.
+func (t *Task) finish(ctx context.Context, c Completion) (*Answer, error) {
 	for _, b := range t.branches.Values() {
 		t.main.absorb(b)
 	}
@@ -106,7 +113,7 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 	r.Pred = predecessors(preds)
 	to, least := t.answerTo()
 	if len(to) > 0 && !c.Keep {
-		i, err := t.service.issue(ctx, r.answering(to, least))
+		i, err := t.issue(ctx, KindTask, r.answering(to, least))
 		if err == nil {
 			return &Answer{Issued: i, Tokens: withContext(i.text, preds, least, t.heads)}, nil
 		}
@@ -115,7 +122,7 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 		}
 	}
 	r.Audience = []string{t.service.Identity()}
-	i, err := t.service.issue(ctx, r)
+	i, err := t.issue(ctx, KindTask, r)
 	if err != nil {
 		return nil, err
 	}

@@ -152,12 +152,12 @@ func (t *Task) usable(f *frontier) error {
 }
 
 // advance issues a token that comes after a frontier and takes its place there.
-func (t *Task) advance(ctx context.Context, f *frontier, r IssueRequest) (*Issued, error) {
+func (t *Task) advance(ctx context.Context, f *frontier, kind Kind, r IssueRequest) (*Issued, error) {
 	preds, err := t.newest(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	i, l, err := t.issueAfter(ctx, preds, r)
+	i, l, err := t.issueAfter(ctx, kind, preds, r)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func (t *Task) joinSteps(ctx context.Context, s *stand) error {
 	}
 	for len(s.links) > 1 {
 		n := min(len(s.links), MaxIssuedPred)
-		_, l, err := t.issueAfter(ctx, s.links[:n:n], IssueRequest{Action: joinAction})
+		_, l, err := t.issueAfter(ctx, KindJoin, s.links[:n:n], IssueRequest{Action: joinAction})
 		if err != nil {
 			return err
 		}
@@ -241,13 +241,13 @@ func (t *Task) joinSteps(ctx context.Context, s *stand) error {
 
 // issueAfter issues a token of this task, addressed to this service unless r says
 // otherwise.
-func (t *Task) issueAfter(ctx context.Context, preds []*link, r IssueRequest) (*Issued, *link, error) {
+func (t *Task) issueAfter(ctx context.Context, kind Kind, preds []*link, r IssueRequest) (*Issued, *link, error) {
 	r.Workflow = t.workflow
 	r.Pred = predecessors(preds)
 	if r.Audience == nil {
 		r.Audience = []string{t.service.Identity()}
 	}
-	i, err := t.service.issue(ctx, r)
+	i, err := t.issue(ctx, kind, r)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"sync"
@@ -133,8 +134,39 @@ type Predecessor struct {
 	Digest Digest
 }
 
+// Kind says what a token is in the task that it was issued in.
+type Kind uint8
+
+// The kinds. The zero value is a token that no task issued.
+const (
+	// KindTask is the task token, which ends a task.
+	KindTask Kind = iota + 1
+	// KindDispatch goes with an outgoing call.
+	KindDispatch
+	// KindStep is a local step, see [Task.Step].
+	KindStep
+	// KindJoin takes the place of a frontier that grew too wide.
+	KindJoin
+)
+
+// String returns "task", "dispatch", "step", "join", or "none".
+func (k Kind) String() string {
+	switch k {
+	case KindTask:
+		return "task"
+	case KindDispatch:
+		return "dispatch"
+	case KindStep:
+		return "step"
+	case KindJoin:
+		return "join"
+	}
+	return "none"
+}
+
 // Issued is a token that this process wrote. It is immutable.
 type Issued struct {
+	kind   Kind
 	issuer string
 	level  Level
 	claims Claims
@@ -148,8 +180,52 @@ func (i *Issued) Issuer() string { return i.issuer }
 // Level returns L1 or L2.
 func (i *Issued) Level() Level { return i.level }
 
+// Kind returns what it is in its task.
+func (i *Issued) Kind() Kind { return i.kind }
+
 // Claims returns a copy of what it says.
 func (i *Issued) Claims() Claims { return i.claims.clone() }
+
+// TaskID returns its `jti`.
+func (i *Issued) TaskID() UUID { return i.claims.TaskID }
+
+// Workflow returns its `wid`.
+func (i *Issued) Workflow() Workflow { return i.claims.Workflow }
+
+// Action returns its `exec_act`.
+func (i *Issued) Action() string { return i.claims.Action }
+
+// InpHash returns its `inp_hash`.
+func (i *Issued) InpHash() Hash { return i.claims.InpHash }
+
+// OutHash returns its `out_hash`.
+func (i *Issued) OutHash() Hash { return i.claims.OutHash }
+
+// Outcome returns how its task ended.
+func (i *Issued) Outcome() Outcome { return i.claims.Ext.Outcome }
+
+// Checkpoint returns the policy decision that it records; false if there is none.
+func (i *Issued) Checkpoint() (PolicyCheckpoint, bool) {
+	if i.claims.Ext.Policy == nil {
+		return PolicyCheckpoint{}, false
+	}
+	return *i.claims.Ext.Policy, true
+}
+
+// IssuedAt returns its `iat`.
+func (i *Issued) IssuedAt() time.Time { return i.claims.IssuedAt }
+
+// Predecessors yields what its `pred` names, each with the short digest that tells which
+// token is meant (profile 3.6).
+func (i *Issued) Predecessors() iter.Seq2[UUID, ShortDigest] {
+	return func(yield func(UUID, ShortDigest) bool) {
+		for n, p := range i.claims.Pred {
+			if !yield(p, i.claims.Ext.PredDigests[n]) {
+				return
+			}
+		}
+	}
+}
 
 // Text returns the token.
 func (i *Issued) Text() string { return i.text }

@@ -17,6 +17,8 @@ type (
 	Workflow = id.Workflow
 	// Digest tells one token from every other (profile 2.8).
 	Digest = id.Digest
+	// ShortDigest is the half of a digest by which a token names its predecessors (profile 3.6).
+	ShortDigest = id.Short
 )
 
 // Level is an assurance level. A result carries the level achieved, never one

@@ -19,6 +19,7 @@ type PreparedTask struct {
 	context.Context //nolint:containedctx // it is the context that it is prepared in
 	service         *Service
 	action          string
+	observer        TaskObserver
 	place           position
 	task            atomic.Pointer[Task]
 	mu              sync.Mutex
@@ -31,7 +32,8 @@ func (s *Service) PrepareTask(ctx context.Context, action string) (context.Conte
 	if err := s.mayStart(action); err != nil {
 		return ctx, nil, err
 	}
-	p := &PreparedTask{Context: ctx, service: s, action: action}
+	ctx, o := s.verifier.cfg.observers.entered(ctx, nil)
+	p := &PreparedTask{Context: ctx, service: s, action: action, observer: o}
 	p.place.prepared = p
 	return p, p, nil
 }
@@ -55,8 +57,12 @@ func (p *PreparedTask) Task() (*Task, bool) {
 func (p *PreparedTask) End() (*Task, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	t, begun := p.Task()
+	if !begun && !p.ended && p.observer != nil {
+		p.observer.Ended(nil)
+	}
 	p.ended = true
-	return p.Task()
+	return t, begun
 }
 
 // begin returns the task, which begins now if it has not.
@@ -65,10 +71,12 @@ func (p *PreparedTask) begin() *Task {
 	defer p.mu.Unlock()
 	t := p.task.Load()
 	if t == nil {
-		t = p.service.newTask(p.action, nil, id.NewWorkflow())
-		if t.finished = p.ended; p.ended {
+		if p.ended {
+			t = p.service.newTask(p.action, nil, id.NewWorkflow(), nil)
+			t.finished = true
 			return t
 		}
+		t = p.service.newTask(p.action, nil, id.NewWorkflow(), p.observer)
 		p.task.Store(t)
 	}
 	return t

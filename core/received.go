@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-ect/ect/core/replay"
 )
@@ -130,6 +131,18 @@ func (v *Verified) ClaimedIssuer() string { return v.read().claims.issuer }
 
 // Claims returns a copy of what the token says.
 func (v *Verified) Claims() Claims { return v.read().claims.clone() }
+
+// TaskID returns `jti`.
+func (v *Verified) TaskID() UUID { return v.read().claims.TaskID }
+
+// Workflow returns `wid`.
+func (v *Verified) Workflow() Workflow { return v.read().claims.Workflow }
+
+// Action returns `exec_act`.
+func (v *Verified) Action() string { return v.read().claims.Action }
+
+// IssuedAt returns `iat`.
+func (v *Verified) IssuedAt() time.Time { return v.read().claims.IssuedAt }
 
 // InpHash returns the hash of what the issuer got (`inp_hash`).
 func (v *Verified) InpHash() Hash { return v.read().claims.InpHash }

@@ -53,20 +53,20 @@ func (s *Service) Identity() string { return s.verifier.policy.Audience }
 
 // BodyDiffered tells the observers of a body that was not the one its sender's record
 // names. It is for adapters, which read bodies.
-func (s *Service) BodyDiffered(ctx context.Context, err *Error) {
-	s.verifier.cfg.observers.bodyDiffered(ctx, err)
+func (s *Service) BodyDiffered(ctx context.Context, err *Error, info VerifyInfo) {
+	s.verifier.cfg.observers.bodyDiffered(ctx, err, info)
 }
 
 // Altered tells the observers of an answer that something on the way seems to have
 // changed. It is for adapters, which see what else came.
-func (s *Service) Altered(ctx context.Context, err *Error) {
-	s.verifier.cfg.observers.altered(ctx, err)
+func (s *Service) Altered(ctx context.Context, err *Error, info VerifyInfo) {
+	s.verifier.cfg.observers.altered(ctx, err, info)
 }
 
-// Rejected tells the observers of a message that an adapter refused after it was
-// verified, because a route asks for more.
-func (s *Service) Rejected(ctx context.Context, err *Error) {
-	s.verifier.cfg.observers.rejected(ctx, err)
+// Rejected tells the observers of a message that an adapter refused by itself. It is for
+// adapters.
+func (s *Service) Rejected(ctx context.Context, err *Error, info VerifyInfo) {
+	s.verifier.cfg.observers.rejected(ctx, err, info)
 }
 
 // Unsent tells the observers of a task token that could not go back to who asked.
@@ -75,21 +75,26 @@ func (s *Service) Unsent(ctx context.Context, i *Issued) {
 }
 
 // Unrecorded tells the observers of a task whose token could not be issued.
-func (s *Service) Unrecorded(ctx context.Context, err *Error) {
-	s.verifier.cfg.observers.unrecorded(ctx, err)
+func (s *Service) Unrecorded(ctx context.Context, err *Error, info VerifyInfo) {
+	s.verifier.cfg.observers.unrecorded(ctx, err, info)
 }
 
-// issue writes a token and makes it known to the verifier, as something that what
+// issue writes a token of a task and makes it known to the verifier, as something that what
 // comes back may name.
-func (s *Service) issue(ctx context.Context, r IssueRequest) (*Issued, error) {
+func (t *Task) issue(ctx context.Context, kind Kind, r IssueRequest) (*Issued, error) {
+	s := t.service
 	i, err := s.issuer.Issue(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	i.kind = kind
 	if err := s.keep(ctx, i); err != nil {
 		return nil, err
 	}
 	s.verifier.cfg.observers.issued(ctx, i)
+	if t.observer != nil {
+		t.observer.Issued(ctx, i)
+	}
 	return i, nil
 }
 

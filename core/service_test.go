@@ -156,8 +156,10 @@ func TestRefusedForRoomMayComeAgain(t *testing.T) {
 // TestServiceTells walks the observers that adapters call.
 func TestServiceTells(t *testing.T) {
 	var told []string
-	say := func(what string) func(context.Context, *core.Error) {
-		return func(_ context.Context, err *core.Error) { told = append(told, what+" "+err.Code.String()) }
+	say := func(what string) func(context.Context, *core.Error, core.VerifyInfo) {
+		return func(_ context.Context, err *core.Error, _ core.VerifyInfo) {
+			told = append(told, what+" "+err.Code.String())
+		}
 	}
 	d := ecttest.NewDomain()
 	a := d.Agent(t, "a")
@@ -171,9 +173,9 @@ func TestServiceTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := taskFinish(ctx, t, task, core.Completion{}).Issued
-	s.BodyDiffered(ctx, core.NewError(core.CodeBody, nil))
-	s.Rejected(ctx, core.NewError(core.CodeLevel, nil))
-	s.Unrecorded(ctx, core.NewError(core.CodeUnavailable, nil))
+	s.BodyDiffered(ctx, core.NewError(core.CodeBody, nil), core.VerifyInfo{})
+	s.Rejected(ctx, core.NewError(core.CodeLevel, nil), core.VerifyInfo{})
+	s.Unrecorded(ctx, core.NewError(core.CodeUnavailable, nil), core.VerifyInfo{})
 	s.Unsent(ctx, i)
 	want := []string{"issued task", "body " + core.CodeBody.String(), "rejected " + core.CodeLevel.String(), "unrecorded " + core.CodeUnavailable.String(), "unsent task"}
 	if !slices.Equal(told, want) {

@@ -29,6 +29,7 @@ type Task struct {
 	workflow Workflow
 	received *Received
 	heads    []*link
+	observer TaskObserver // nil if nobody watches
 
 	mu       sync.Mutex
 	finished bool
@@ -96,7 +97,8 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 	if err := s.mayStart(action); err != nil {
 		return ctx, nil, err
 	}
-	t := s.newTask(action, r, w)
+	ctx, o := s.verifier.cfg.observers.entered(ctx, r)
+	t := s.newTask(action, r, w, o)
 	return t.on(ctx, &t.main), t, nil
 }
 
@@ -110,9 +112,9 @@ func (s *Service) mayStart(action string) error {
 	return nil
 }
 
-func (s *Service) newTask(action string, r *Received, w Workflow) *Task {
+func (s *Service) newTask(action string, r *Received, w Workflow, o TaskObserver) *Task {
 	t := &Task{
-		service: s, id: id.NewUUID(), workflow: w, received: r, action: action,
+		service: s, id: id.NewUUID(), workflow: w, received: r, action: action, observer: o,
 	}
 	t.heads = t.head[:0]
 	if r != nil {
@@ -198,6 +200,25 @@ func (t *Task) Acted() bool {
 	return len(t.ids) > 0
 }
 
+// Discard ends the task without a record, as no handler saw the message that asked for it.
+// It is for adapters; it does nothing once the task is finished.
+func (t *Task) Discard() {
+	t.mu.Lock()
+	finished := t.finished
+	t.finished = true
+	t.mu.Unlock()
+	if !finished {
+		t.ended(nil)
+	}
+}
+
+// ended tells who watches that the task is over.
+func (t *Task) ended(err error) {
+	if t.observer != nil {
+		t.observer.Ended(err)
+	}
+}
+
 // SetAction replaces the action that the task token will have.
 func (t *Task) SetAction(action string) error {
 	if !isAction(action) {
@@ -280,7 +301,7 @@ type StepInput struct {
 // and takes its place there.
 func (t *Task) Step(ctx context.Context, action string, in StepInput) (*Issued, error) {
 	f := t.at(ctx)
-	return t.advance(ctx, f, IssueRequest{
+	return t.advance(ctx, f, KindStep, IssueRequest{
 		Action: action, InpHash: in.InpHash, OutHash: in.OutHash,
 		Ext: Ext{Outcome: in.Outcome, Policy: in.Policy}, Members: in.Members,
 	})

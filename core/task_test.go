@@ -52,7 +52,7 @@ func (l *taskLog) observer() core.VerifierOption {
 			l.issued = append(l.issued, i)
 			l.add(i.Claims(), i.Digest(), true)
 		},
-		Verified: func(_ context.Context, r *core.Received) {
+		Verified: func(_ context.Context, r *core.Received, _ core.VerifyInfo) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			for _, v := range append(r.Heads(), r.Context()...) {
@@ -60,7 +60,7 @@ func (l *taskLog) observer() core.VerifierOption {
 				l.add(v.Claims(), v.Digest(), false)
 			}
 		},
-		Rejected: func(_ context.Context, err *core.Error) {
+		Rejected: func(_ context.Context, err *core.Error, _ core.VerifyInfo) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.rejected = append(l.rejected, err)

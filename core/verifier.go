@@ -138,6 +138,8 @@ func (v *Verifier) Policy() Policy { return v.policy.Policy }
 type Presented struct {
 	// Values are the values of the Execution-Context field, as received.
 	Values []string
+	// Transport is what the message came by, for observers.
+	Transport Transport
 	// Evidence is what the transport knows of the sender.
 	Evidence Evidence
 	// MinLevel raises the policy's minimum level; a lower one changes nothing.
@@ -183,18 +185,22 @@ func (v *Verifier) Verify(ctx context.Context, p Presented) (*Received, error) {
 
 // accept is Verify, its error in the type that it has.
 func (v *Verifier) accept(ctx context.Context, p Presented) (*Received, *Error) {
-	r, err := v.verify(ctx, p)
+	now := v.cfg.now()
+	info := VerifyInfo{
+		Transport: p.Transport, Answer: p.answers != nil, Observed: p.Observe, begun: now, now: v.cfg.now,
+	}
+	r, err := v.verify(ctx, p, now)
 	if err != nil {
-		v.cfg.observers.rejected(ctx, err)
+		v.cfg.observers.rejected(ctx, err, info)
 		return nil, err
 	}
-	v.cfg.observers.verified(ctx, r)
+	v.cfg.observers.verified(ctx, r, info)
 	return r, nil
 }
 
-func (v *Verifier) verify(ctx context.Context, p Presented) (*Received, *Error) {
+func (v *Verifier) verify(ctx context.Context, p Presented, now time.Time) (*Received, *Error) {
 	m, _ := messages.Get().(*message)
-	m.v, m.p, m.now = v, p, v.cfg.now()
+	m.v, m.p, m.now = v, p, now
 	bad := m.split(p.Values)
 	for n := 0; bad == nil && n < len(m.tokens); n++ {
 		bad = m.open(&m.tokens[n], m.texts[n])

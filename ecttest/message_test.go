@@ -47,7 +47,7 @@ func goThrough(t *testing.T, m ecttest.Message) (codes []core.Code) {
 	contents := ecttest.Contents{Sent: core.HashOf([]byte("sent")), Other: core.HashOf(nil)}
 	var told []core.Code
 	s := m.Stage(t, contents, core.WithObserver(core.Observer{
-		Rejected: func(_ context.Context, err *core.Error) { told = append(told, err.Code) },
+		Rejected: func(_ context.Context, err *core.Error, _ core.VerifyInfo) { told = append(told, err.Code) },
 	}))
 	for a := range s.Attempts() {
 		told = nil

@@ -85,7 +85,7 @@ func TestRetryUnseen(t *testing.T) {
 				w := newWorld(t, func(w *world) {
 					w.from.tells.Context, w.to.policy.Missing = c.context, c.missing
 					w.to.options = append(w.to.options, core.WithObserver(core.Observer{
-						Rejected: func(context.Context, *core.Error) { w.domain.Fail(nil) },
+						Rejected: func(context.Context, *core.Error, core.VerifyInfo) { w.domain.Fail(nil) },
 					}))
 				})
 				w.domain.Fail(errors.New("no keys now"))

@@ -328,16 +328,19 @@ func (k *call) answerCode(c core.Code) codes.Code {
 	return codes.Internal
 }
 
+// answerInfo says of which message observers are told.
+var answerInfo = core.VerifyInfo{Transport: core.TransportGRPC, Answer: true}
+
 func (k *call) judge(header, trailer metadata.MD, from *peer.Peer, failed error) *core.Error {
 	values, early := trailer[core.CarrierTokens], header[core.CarrierTokens]
 	if core.AnyToken(early) {
 		bad := core.NewError(core.CodeMalformed, errors.New("an answer in the header"))
-		k.c.service.Rejected(k.ctx, bad)
+		k.c.service.Rejected(k.ctx, bad, answerInfo)
 		return bad
 	}
 	if failed == nil && k.bypassed(from) {
 		bad := core.NewError(core.CodeBody, errors.New("an interceptor further in had the call written with another codec: put it before that of grpcect"))
-		k.c.service.BodyDiffered(k.ctx, bad)
+		k.c.service.BodyDiffered(k.ctx, bad, answerInfo)
 		return bad
 	}
 	if !core.AnyToken(values) {
@@ -345,17 +348,17 @@ func (k *call) judge(header, trailer metadata.MD, from *peer.Peer, failed error)
 			return nil
 		}
 		bad := core.NewError(core.CodeAnswer, errors.New("the peer must answer and did not"))
-		k.c.service.Rejected(k.ctx, bad)
+		k.c.service.Rejected(k.ctx, bad, answerInfo)
 		return bad
 	}
 	got := k.received()
-	r, err := k.d.Verify(k.ctx, core.Presented{Values: values, Evidence: evidenceOf(from), NoContent: !got.Present})
+	r, err := k.d.Verify(k.ctx, core.Presented{Values: values, Transport: core.TransportGRPC, Evidence: evidenceOf(from), NoContent: !got.Present})
 	if err != nil {
 		return asError(err)
 	}
 	if why := k.differs(r.Heads()[0], got, failed); why != "" {
 		bad := core.NewError(core.CodeBody, errors.New(why))
-		k.c.service.BodyDiffered(k.ctx, bad)
+		k.c.service.BodyDiffered(k.ctx, bad, answerInfo)
 		return bad
 	}
 	if k.answered != nil {

@@ -36,7 +36,7 @@ func (s *server) inner(ctx context.Context, x *exchange, method string) (context
 	bad := s.enforce(ctx, x, least)
 	if bad == nil {
 		if bad = x.Raise(x.enforced(), s.mode, least); bad != nil {
-			s.service.Rejected(ctx, bad)
+			s.service.Rejected(ctx, bad, s.info())
 		}
 	}
 	if bad == nil || s.mode == core.Observe {
@@ -53,11 +53,15 @@ func (x *exchange) turnedAway(ctx context.Context, err error) bool {
 	if r, ok := errors.AsType[*refusal](err); !ok || r.x != x || x.reached.Load() > 0 {
 		return false
 	}
-	if t := x.Task(); t != nil && t.Acted() {
+	t := x.Task()
+	if t != nil && t.Acted() {
 		return false
 	}
+	if t != nil {
+		t.Discard()
+	}
 	if err := x.Release(ctx); err != nil {
-		x.s.service.Rejected(ctx, core.NewError(core.CodeUnavailable, err))
+		x.s.service.Rejected(ctx, core.NewError(core.CodeUnavailable, err), x.info())
 	}
 	return true
 }

@@ -177,7 +177,7 @@ func TestVerifiedOnce(t *testing.T) {
 			t.Run(name+"/"+k.name, func(t *testing.T) {
 				verified := 0
 				w := newWorld(t, func(w *world) {
-					w.to.options = append(w.to.options, core.WithObserver(core.Observer{Verified: func(context.Context, *core.Received) { verified++ }}))
+					w.to.options = append(w.to.options, core.WithObserver(core.Observer{Verified: func(context.Context, *core.Received, core.VerifyInfo) { verified++ }}))
 				})
 				w.mount(c.mounts...)
 				if o := present(t, w.bare(t, talk()), k.call, w.head(t)); o.err != nil {

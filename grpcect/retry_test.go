@@ -84,7 +84,7 @@ func TestRetryBeforeHandler(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			w := newWorld(t, func(w *world) {
 				w.to.options = append(w.to.options, core.WithObserver(core.Observer{
-					Rejected: func(context.Context, *core.Error) { w.domain.Fail(nil) },
+					Rejected: func(context.Context, *core.Error, core.VerifyInfo) { w.domain.Fail(nil) },
 				}))
 			})
 			w.domain.Fail(errors.New("no keys now"))

@@ -36,7 +36,7 @@ func TestSelected(t *testing.T) {
 					t.Run(fmt.Sprintf("%s/%s/chosen %t/%s", outer, k.name, chosen, name), func(t *testing.T) {
 						verified := 0
 						w := newWorld(t, acceptL1, func(w *world) {
-							w.to.options = append(w.to.options, core.WithObserver(core.Observer{Verified: func(context.Context, *core.Received) { verified++ }}))
+							w.to.options = append(w.to.options, core.WithObserver(core.Observer{Verified: func(context.Context, *core.Received, core.VerifyInfo) { verified++ }}))
 						})
 						method := methods[n]
 						if !chosen {

@@ -77,6 +77,11 @@ func (s *server) wrong() string {
 	return ""
 }
 
+// info says of which message observers are told.
+func (s *server) info() core.VerifyInfo {
+	return core.VerifyInfo{Transport: core.TransportGRPC, Observed: s.mode == core.Observe}
+}
+
 // isFullMethod tells whether a method is named as interceptors are told of it.
 func isFullMethod(method string) bool {
 	rooted, ok := strings.CutPrefix(method, "/")
@@ -165,7 +170,7 @@ func (s *server) newExchange(ctx context.Context, method string) *exchange {
 func (x *exchange) enter(ctx context.Context) (context.Context, error) {
 	s := x.s
 	if bad := x.speaks(); bad != nil {
-		s.service.Rejected(ctx, bad)
+		s.service.Rejected(ctx, bad, s.info())
 		return nil, s.refusal(bad)
 	}
 	if bad := x.Verify(ctx, s.service, s.mode, x.presented(s, s.levelOf(x.method))); bad != nil {
@@ -195,9 +200,14 @@ func (x *exchange) speaks() *core.Error {
 	return nil
 }
 
+// info says of which message observers are told.
+func (x *exchange) info() core.VerifyInfo {
+	return core.VerifyInfo{Transport: core.TransportGRPC, Observed: x.enforced() == core.Observe}
+}
+
 func (x *exchange) presented(s *server, least core.Level) core.Presented {
 	p := core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: least, Content: x.content(), Observe: s.mode == core.Observe,
+		Values: x.values, Transport: core.TransportGRPC, Evidence: x.evidence, MinLevel: least, Content: x.content(), Observe: s.mode == core.Observe,
 	}
 	switch {
 	case p.Content.Present:
@@ -248,7 +258,7 @@ func (x *exchange) finish(ctx context.Context, task *core.Task, c core.Completio
 	a, err := task.Finish(last, c) //nolint:contextcheck // it is the call's, without its end
 	if err != nil {
 		bad := core.NewError(core.CodeUnrecorded, err)
-		x.s.service.Unrecorded(last, bad) //nolint:contextcheck // as above
+		x.s.service.Unrecorded(last, bad, x.info()) //nolint:contextcheck // as above
 		return nil, bad
 	}
 	return a, nil

@@ -313,7 +313,7 @@ func (s *serverStream) take() *rawMessage {
 // notSeen refuses a stream one of whose messages did not pass the codec.
 func (s *serverStream) notSeen() error {
 	if s.failure() == nil {
-		s.x.s.service.Rejected(s.ctx, errNotSeen)
+		s.x.s.service.Rejected(s.ctx, errNotSeen, s.x.info())
 	}
 	return s.fail(errNotSeen)
 }
@@ -336,7 +336,7 @@ func (s *serverStream) judge() error {
 		return nil
 	}
 	bad := core.NewError(core.CodeBody, errors.New("the messages are not those that their sender's record names"))
-	s.x.s.service.BodyDiffered(s.ctx, bad)
+	s.x.s.service.BodyDiffered(s.ctx, bad, s.x.info())
 	if s.x.enforced() == core.Observe {
 		s.x.setBodyState(core.BodyNotBound)
 		return nil

@@ -49,7 +49,7 @@ func UnaryServerInterceptor(s *core.Service, c *Codec, opts ...Option) grpc.Unar
 		deepen()
 		x := v.newExchange(ctx, info.FullMethod)
 		if bad := x.arrived(ctx, req); bad != nil {
-			v.service.Rejected(ctx, bad)
+			v.service.Rejected(ctx, bad, v.info())
 			return nil, v.refusal(bad)
 		}
 		in, err := x.enter(ctx)

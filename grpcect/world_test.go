@@ -106,11 +106,17 @@ type seen struct {
 
 func (s *seen) observer() core.Observer {
 	return core.Observer{
-		Issued:       func(_ context.Context, i *core.Issued) { s.note(func() { s.issued = append(s.issued, i) }) },
-		Rejected:     func(_ context.Context, e *core.Error) { s.note(func() { s.rejected = append(s.rejected, e) }) },
-		BodyDiffered: func(_ context.Context, e *core.Error) { s.note(func() { s.differed = append(s.differed, e) }) },
-		Unsent:       func(_ context.Context, i *core.Issued) { s.note(func() { s.unsent = append(s.unsent, i) }) },
-		Unrecorded:   func(_ context.Context, e *core.Error) { s.note(func() { s.lost = append(s.lost, e) }) },
+		Issued: func(_ context.Context, i *core.Issued) { s.note(func() { s.issued = append(s.issued, i) }) },
+		Rejected: func(_ context.Context, e *core.Error, _ core.VerifyInfo) {
+			s.note(func() { s.rejected = append(s.rejected, e) })
+		},
+		BodyDiffered: func(_ context.Context, e *core.Error, _ core.VerifyInfo) {
+			s.note(func() { s.differed = append(s.differed, e) })
+		},
+		Unsent: func(_ context.Context, i *core.Issued) { s.note(func() { s.unsent = append(s.unsent, i) }) },
+		Unrecorded: func(_ context.Context, e *core.Error, _ core.VerifyInfo) {
+			s.note(func() { s.lost = append(s.lost, e) })
+		},
 	}
 }
 

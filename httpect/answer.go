@@ -115,7 +115,7 @@ func (a *answer) begin(req *http.Request) *http.Response {
 
 // verify looks at the tokens of the response.
 func (a *answer) verify(values []string) error {
-	p := core.Presented{Values: values}
+	p := core.Presented{Values: values, Transport: core.TransportHTTP}
 	if a.resp.TLS != nil {
 		p.Evidence.Peer = tlspeer.Identity(a.resp.TLS)
 	}
@@ -203,20 +203,23 @@ func (a *answer) compare(wire, decoded core.Hash) error {
 	return nil
 }
 
+// answerInfo says of which message observers are told.
+var answerInfo = core.VerifyInfo{Transport: core.TransportHTTP, Answer: true}
+
 // judge says what becomes of an answer that is missing or does not fit, and tells
 // observers, once of what was altered.
 func (a *answer) judge(bad *core.Error, altered bool) error {
 	if !altered {
 		if bad.Code == core.CodeBody {
-			a.t.service.BodyDiffered(a.ctx, bad)
+			a.t.service.BodyDiffered(a.ctx, bad, answerInfo)
 		} else {
-			a.t.service.Rejected(a.ctx, bad)
+			a.t.service.Rejected(a.ctx, bad, answerInfo)
 		}
 		return bad
 	}
 	if a.altered == nil {
 		a.altered = core.NewError(core.CodeAltered, bad.Unwrap())
-		a.t.service.Altered(a.ctx, a.altered)
+		a.t.service.Altered(a.ctx, a.altered, answerInfo)
 	}
 	if a.t.altered == ReportAltered {
 		return nil

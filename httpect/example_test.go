@@ -53,7 +53,7 @@ func Example() {
 	logger := slog.New(slog.DiscardHandler)
 	var records sync.Map // in place of a database
 	keep := func(_ context.Context, i *core.Issued) { records.Store(i.Claims().TaskID, i.Text()) }
-	refused := func(ctx context.Context, err *core.Error) {
+	refused := func(ctx context.Context, err *core.Error, _ core.VerifyInfo) {
 		logger.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
 	}
 	r := chi.NewRouter()

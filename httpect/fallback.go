@@ -214,7 +214,7 @@ func (x *exchange) spoiled(r *http.Request, err error) error {
 		return err
 	}
 	bad := formError(err)
-	x.m.service.Rejected(r.Context(), bad)
+	x.m.service.Rejected(r.Context(), bad, x.info())
 	if x.mode == Observe {
 		return err
 	}

@@ -43,7 +43,7 @@ func FuzzFallback(f *testing.F) {
 	f.Fuzz(func(t *testing.T, media string, body []byte, mode uint8) {
 		var faults []core.Code
 		v, err := core.NewVerifier(from, to.Policy(), core.WithClock(func() time.Time { return fixedNow }), core.WithObserver(core.Observer{
-			Rejected: func(_ context.Context, err *core.Error) { faults = append(faults, err.Code) },
+			Rejected: func(_ context.Context, err *core.Error, _ core.VerifyInfo) { faults = append(faults, err.Code) },
 		}))
 		if err != nil {
 			t.Fatal(err)

@@ -126,7 +126,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	x := &exchange{m: m, mode: m.mode, expects: r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != ""}
 	if r, x.fault = x.unfold(r); x.fault != nil {
-		m.service.Rejected(ctx, x.fault)
+		m.service.Rejected(ctx, x.fault, x.info())
 		if m.mode != Observe {
 			m.writeProblem(w, r, x.fault)
 			return
@@ -152,10 +152,15 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	x.record(w, next) //nolint:contextcheck // the exchange's request has it
 }
 
+// info says of which message observers are told.
+func (x *exchange) info() core.VerifyInfo {
+	return core.VerifyInfo{Transport: core.TransportHTTP, Observed: x.mode == Observe}
+}
+
 // presented is what came with the request, as the verifier looks at it.
 func (x *exchange) presented() core.Presented {
 	p := core.Presented{
-		Values: x.values, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known,
+		Values: x.values, Transport: core.TransportHTTP, Evidence: x.evidence, MinLevel: x.m.minLevel, Content: x.known,
 	}
 	if x.m.binding == core.BodyRequire && !x.known.Present {
 		p.ReadContent = x.readBody
@@ -186,11 +191,15 @@ func (x *exchange) turnedAway() bool { return x.refused.Load() && x.reached.Load
 // releaseIfRefused gives the claims back of a request that was turned away, unless something
 // on the way in has acted on it.
 func (x *exchange) releaseIfRefused() bool {
-	if task := x.Task(); !x.turnedAway() || task != nil && task.Acted() {
+	task := x.Task()
+	if !x.turnedAway() || task != nil && task.Acted() {
 		return false
 	}
+	if task != nil {
+		task.Discard()
+	}
 	if err := x.Release(x.request.Context()); err != nil {
-		x.m.service.Rejected(x.request.Context(), core.NewError(core.CodeUnavailable, err))
+		x.m.service.Rejected(x.request.Context(), core.NewError(core.CodeUnavailable, err), x.info())
 	}
 	return true
 }

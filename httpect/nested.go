@@ -20,7 +20,7 @@ func (m *middleware) serveInner(w http.ResponseWriter, r *http.Request, next htt
 	bad := m.enforce(ctx, x)
 	if bad == nil {
 		if bad = x.Raise(x.mode, m.mode, m.minLevel); bad != nil {
-			m.service.Rejected(ctx, bad)
+			m.service.Rejected(ctx, bad, core.VerifyInfo{Transport: core.TransportHTTP, Observed: m.mode == Observe})
 		}
 	}
 	if bad == nil || m.mode == Observe {
@@ -58,7 +58,7 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 	}
 	x.rebind(func() { x.mode = m.mode })
 	if x.fault != nil {
-		m.service.Rejected(ctx, x.fault)
+		m.service.Rejected(ctx, x.fault, x.info())
 		return x.fault
 	}
 	if bad := x.Enforce(ctx, m.service, m.mode, x.presented(), x.rebind); bad != nil {
@@ -75,7 +75,7 @@ func (m *middleware) enforce(ctx context.Context, x *exchange) *core.Error {
 		x.setBodyState(core.BodyBound)
 	default:
 		bad := errBodyDiffers()
-		m.service.Rejected(ctx, bad)
+		m.service.Rejected(ctx, bad, x.info())
 		return bad
 	}
 	return nil

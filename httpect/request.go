@@ -33,7 +33,7 @@ func (b *requestBody) atEnd(all *contentHash) error {
 		return nil
 	case all.sum() != want:
 		bad := errBodyDiffers()
-		x.m.service.BodyDiffered(x.outer.Context(), bad)
+		x.m.service.BodyDiffered(x.request.Context(), bad, x.info())
 		if x.mode == Observe {
 			x.setBodyState(core.BodyNotBound)
 			return nil

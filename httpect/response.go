@@ -193,7 +193,7 @@ func (x *exchange) finish(c core.Completion) (*core.Answer, error) {
 	}
 	a, err := task.Finish(ctx, c)
 	if err != nil {
-		x.m.service.Unrecorded(ctx, core.NewError(core.CodeUnrecorded, err))
+		x.m.service.Unrecorded(ctx, core.NewError(core.CodeUnrecorded, err), x.info())
 	}
 	return a, err
 }

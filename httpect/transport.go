@@ -179,6 +179,7 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 		d.Abandon()
 		return nil, err
 	}
+	d.Sent(ctx)
 	resp, err := t.base.RoundTrip(out) //nolint:bodyclose // the answer has it
 	d.Done()                           // also where it failed: the peer may have got it
 	if err != nil {

@@ -150,8 +150,8 @@ type seen struct {
 func newSeen() *seen { return &seen{issued: make(chan *core.Issued, 1<<12)} }
 
 func (s *seen) observer() core.Observer {
-	note := func(list *[]core.Code) func(context.Context, *core.Error) {
-		return func(_ context.Context, err *core.Error) {
+	note := func(list *[]core.Code) func(context.Context, *core.Error, core.VerifyInfo) {
+		return func(_ context.Context, err *core.Error, _ core.VerifyInfo) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			*list = append(*list, err.Code)
@@ -160,7 +160,7 @@ func (s *seen) observer() core.Observer {
 	return core.Observer{
 		Rejected: note(&s.rejected), BodyDiffered: note(&s.differed), Unrecorded: note(&s.unrecorded),
 		Altered: note(&s.altered),
-		Verified: func(context.Context, *core.Received) {
+		Verified: func(context.Context, *core.Received, core.VerifyInfo) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.verified++

@@ -47,7 +47,7 @@ func (s Standalone) Service(log *slog.Logger) (*core.Service, Key, error) {
 	if err != nil {
 		return fail(err)
 	}
-	refused := func(ctx context.Context, err *core.Error) {
+	refused := func(ctx context.Context, err *core.Error, _ core.VerifyInfo) {
 		log.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
 	}
 	verifier, err := core.NewVerifier(binder, core.Policy{
