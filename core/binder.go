@@ -158,7 +158,7 @@ func NewStaticBinder(sets map[string]*KeySet) (Binder, error) {
 		for kid, k := range set.keys {
 			keys[kid] = BoundKey{
 				Public: k.public, Algorithm: k.algorithm,
-				Issuer: issuer, Domain: trustDomain(issuer), Binding: BindingJWKSet,
+				Issuer: issuer, Domain: TrustDomain(issuer), Binding: BindingJWKSet,
 			}
 		}
 		b[issuer] = keys

@@ -58,17 +58,24 @@ var uriBytes = func() (t [256]bool) {
 
 func isAlpha(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// trustDomain returns scheme and authority of an identity, or all of an identity that
-// has none: trust anchors and caps are kept per (scheme, trust domain) (profile 6).
-func trustDomain(uri string) string {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok {
-		return uri
+// TrustDomain returns scheme and authority of an identity, such as "spiffe://example.org",
+// or all of an identity that has no authority, which is a domain of its own: trust anchors
+// and caps are kept per (scheme, trust domain), and so are links of telemetry (profile 6).
+// Domains are compared byte for byte, as identities are. It does not tell whether the
+// identity is a URI.
+func TrustDomain(identity string) string {
+	scheme, rest, ok := strings.Cut(identity, ":")
+	if !ok || !strings.HasPrefix(rest, "//") {
+		return identity
 	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		rest = rest[:i]
+	authority := rest[len("//"):]
+	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
+		authority = authority[:i]
 	}
-	return uri[:len(scheme)+len("://")+len(rest)]
+	if authority == "" {
+		return identity
+	}
+	return identity[:len(scheme)+len("://")+len(authority)]
 }
 
 var errNotUTF8 = errors.New("ect: text is not valid UTF-8")
