@@ -138,6 +138,10 @@ func (v *Verified) TaskID() UUID { return v.read().claims.TaskID }
 // Workflow returns `wid`.
 func (v *Verified) Workflow() Workflow { return v.read().claims.Workflow }
 
+// TraceParent returns the member `trace` of `ect_ext`, "" if absent. It is what the issuer
+// wrote, in whatever form.
+func (v *Verified) TraceParent() string { return v.read().claims.Ext.Trace }
+
 // Action returns `exec_act`.
 func (v *Verified) Action() string { return v.read().claims.Action }
 

@@ -72,6 +72,10 @@ const (
 	EventStep = "ect.step"
 	// EventAnswer is a token that came back from a call.
 	EventAnswer = "ect.answer"
+	// EventTask is a task token that ended in a span which stands for another token.
+	EventTask = "ect.task"
+	// EventRefused is an answer that was refused, in the span of a caller who may go on.
+	EventRefused = "ect.refused"
 	// EventUnsent is a token that somebody asked for and that could not be sent.
 	EventUnsent = "ect.unsent"
 	// EventEquivocation tells that one issuer gave one task id to two tokens.

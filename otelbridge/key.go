@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package otelbridge
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// Limits of the keys of a [Policy].
+const (
+	// MinSecretBytes is the shortest secret.
+	MinSecretBytes = 32
+	// MaxEpochBytes is the longest name of an epoch.
+	MaxEpochBytes = 32
+	// MaxPseudonymKeys is the largest number of keys: five years of a key a month.
+	MaxPseudonymKeys = 64
+)
+
+// PseudonymKey is what the pseudonyms of one epoch are made with. The epoch of a token is
+// that of its `iat`: the last key whose From is not after it, or the first key where all
+// are.
+//
+// The secret is never in what fmt, slog, encoding/json and encoding/xml make of a key or of
+// a [Policy]; from JSON it can be read. AN UNEXPORTED FIELD IS BEYOND THAT: fmt calls no
+// method on what a struct of yours holds in one, and prints it byte by byte.
+type PseudonymKey struct {
+	// Epoch stands in front of every pseudonym of the key, so that who searches knows which
+	// key to use: 1 to 32 of A-Z, a-z, 0-9 and "-". It is never used again for another key.
+	Epoch string
+	// From is when the epoch begins. Keys ascend strictly; only the first may have none.
+	From time.Time
+	// Secret is 32 random bytes or more, of this key alone. It is copied.
+	Secret []byte
+}
+
+// String returns the epoch and when it begins, without the secret.
+func (k PseudonymKey) String() string {
+	from := "the beginning"
+	if !k.From.IsZero() {
+		from = k.From.UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprintf("epoch %q from %s, secret withheld", k.Epoch, from)
+}
+
+// GoString is [PseudonymKey.String].
+func (k PseudonymKey) GoString() string { return k.String() }
+
+// Format implements [fmt.Formatter]: whatever the verb, it writes what
+// [PseudonymKey.String] returns.
+func (k PseudonymKey) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, k.String()) // fmt.State has nowhere to report to
+}
+
+// MarshalText implements [encoding.TextMarshaler], which encoders of JSON, XML and others go
+// by. It is [PseudonymKey.String]: a key cannot be read back from it.
+func (k PseudonymKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+func (k PseudonymKey) clone() PseudonymKey {
+	k.Secret = bytes.Clone(k.Secret)
+	k.From = k.From.Round(0)
+	return k
+}
+
+func (k PseudonymKey) equal(o PseudonymKey) bool {
+	return k.Epoch == o.Epoch && k.From.Equal(o.From) && k.sameSecret(o)
+}
+
+func (k PseudonymKey) sameSecret(o PseudonymKey) bool {
+	return subtle.ConstantTimeCompare(k.Secret, o.Secret) == 1
+}
+
+// checkKeys names the field in every error, and never a secret.
+func checkKeys(keys []PseudonymKey) error {
+	if len(keys) > MaxPseudonymKeys {
+		return fmt.Errorf("otelbridge: Policy.Keys holds more than %d", MaxPseudonymKeys)
+	}
+	for i, k := range keys {
+		before := keys[:i]
+		var field, why string
+		switch {
+		case !isEpoch(k.Epoch):
+			field, why = "Epoch", fmt.Sprintf("is not 1 to %d of A-Z, a-z, 0-9 and \"-\"", MaxEpochBytes)
+		case slices.ContainsFunc(before, func(o PseudonymKey) bool { return o.Epoch == k.Epoch }):
+			field, why = "Epoch", "comes twice"
+		case i > 0 && !k.From.Round(0).After(keys[i-1].From): // by the wall clock, as `iat` is
+			field, why = "From", "is not after that of the key before"
+		case len(k.Secret) < MinSecretBytes:
+			field, why = "Secret", fmt.Sprintf("is shorter than %d bytes", MinSecretBytes)
+		case slices.ContainsFunc(before, k.sameSecret):
+			field, why = "Secret", "is that of another key"
+		default:
+			continue
+		}
+		return fmt.Errorf("otelbridge: Policy.Keys[%d].%s %s", i, field, why)
+	}
+	return nil
+}
+
+func isEpoch(s string) bool {
+	if s == "" || len(s) > MaxEpochBytes {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// A keyring has the epochs in the order of time, and at least one. It is immutable.
+type keyring []*epoch
+
+// newKeyring is for keys that were checked. What old has of them is taken over, with what
+// it keeps ready.
+func newKeyring(keys []PseudonymKey, old keyring) keyring {
+	r := make(keyring, len(keys))
+	for i, k := range keys {
+		if r[i] = old.find(k.Epoch); r[i] == nil {
+			r[i] = newEpoch(k)
+		}
+	}
+	return r
+}
+
+func (r keyring) find(name string) *epoch {
+	for _, e := range r {
+		if e.key.Epoch == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// at returns the epoch of a token that was issued then.
+func (r keyring) at(issued time.Time) *epoch {
+	for i := len(r) - 1; i > 0; i-- {
+		if !r[i].key.From.After(issued) {
+			return r[i]
+		}
+	}
+	return r[0]
+}
+
+// replaceable tells whether keys that were checked may take the place of r: what is there
+// under a name stays what it was, and what is new comes after all that stay. So no token
+// gets a name other than it had, unless it had it by a key that is gone.
+func (r keyring) replaceable(keys []PseudonymKey) error {
+	added := -1
+	for i, k := range keys {
+		switch e := r.find(k.Epoch); {
+		case e == nil:
+			added = i
+		case !e.key.equal(k):
+			return fmt.Errorf("otelbridge: Policy.Keys[%d].Epoch is in use for another key", i)
+		case added >= 0:
+			return fmt.Errorf("otelbridge: Policy.Keys[%d].From is before that of a key in use", added)
+		}
+	}
+	if len(keys) == 0 {
+		return errors.New("otelbridge: Policy.Keys is empty")
+	}
+	return nil
+}
