@@ -20,9 +20,13 @@ type Audience struct {
 	// "dns:///billing.example:8443". A peer that is only answered needs none, nor one that
 	// grpcect.WithAudience names.
 	Endpoints []string
-	// Tokens says whether tokens go there at all. Without it the entry documents a
-	// decision, and nothing goes there.
+	// Tokens says whether tokens go there at all. Without it, and without Trace, the entry
+	// documents a decision, and nothing goes there.
 	Tokens bool
+	// Trace says which headers of distributed tracing go there, with tokens or without: those
+	// of W3C Trace Context and W3C Baggage, and their like of other systems. None goes unless
+	// set (profile 10.3).
+	Trace TraceHeaders
 	// Answer says whether an answer must come back. It has no default where Endpoints
 	// and Tokens are set, nor where grpcect.WithAudience names the peer.
 	Answer AnswerPolicy
@@ -79,6 +83,10 @@ func NewAudiences(list ...Audience) (*Audiences, error) {
 			return nil, fmt.Errorf("ect: NewAudiences: Audience %d: Context is not between 0 and %d", n, MaxContext)
 		case a.Revision > Revision00:
 			return nil, fmt.Errorf("ect: NewAudiences: Audience %d: Revision is not known", n)
+		case a.Trace > everyTraceHeader:
+			return nil, fmt.Errorf("ect: NewAudiences: Audience %d: Trace has a bit that is not known", n)
+		case a.Trace&TraceState != 0 && a.Trace&TraceParent == 0:
+			return nil, fmt.Errorf("ect: NewAudiences: Audience %d: Trace has TraceState without TraceParent", n)
 		case a.Answer > AnswerOptional, a.Tokens && len(a.Endpoints) > 0 && a.Answer == 0:
 			return nil, fmt.Errorf("ect: NewAudiences: Audience %d: Answer is neither AnswerRequired nor AnswerOptional", n)
 		}
@@ -105,11 +113,11 @@ func (s *Audiences) AtEndpoint(endpoint string) (Audience, bool) {
 	return *a, true
 }
 
-// Endpoints returns every endpoint that tokens go to, in no order.
+// Endpoints returns every endpoint that tokens or headers of tracing go to, in no order.
 func (s *Audiences) Endpoints() []string {
 	var all []string
 	for e, a := range s.byEndpoint {
-		if a.Tokens {
+		if a.Tokens || a.Trace != 0 {
 			all = append(all, e)
 		}
 	}
