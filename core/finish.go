@@ -47,7 +47,7 @@ func (t *Task) Answerable() bool {
 // answerTo returns the issuers of the heads that tokens go to, and what the least of them
 // may have: the answer is one message to all.
 func (t *Task) answerTo() (ids []string, least Audience) {
-	least = Audience{Context: MaxContext, Hashes: true}
+	least = Audience{Context: MaxContext, Hashes: true, Trace: everyTraceHeader}
 	if t.received == nil {
 		return nil, least
 	}
@@ -58,6 +58,7 @@ func (t *Task) answerTo() (ids []string, least Audience) {
 		}
 		ids = append(ids, a.ID)
 		least.Hashes = least.Hashes && a.Hashes
+		least.Trace &= a.Trace
 		least.Context = min(least.Context, a.Context)
 		least.Revision = max(least.Revision, a.Revision)
 	}

@@ -16,6 +16,7 @@ type link struct {
 	digest Digest
 	text   string
 	hashed bool // inp_hash or out_hash stands in it
+	traced bool // a span context stands in it
 	preds  []*link
 	// depth is how many generations are behind it.
 	depth int
@@ -30,12 +31,13 @@ func newLink(c *Claims, d Digest, text string) *link {
 }
 
 func (l *link) set(c *Claims, d Digest, text string) {
-	l.task, l.digest, l.text, l.hashed = c.TaskID, d, text, c.InpHash.Present || c.OutHash.Present
+	l.task, l.digest, l.text = c.TaskID, d, text
+	l.hashed, l.traced = c.InpHash.Present || c.OutHash.Present, c.Ext.Trace != ""
 }
 
 // after returns the token as one that comes after others.
 func (l *link) after(preds []*link) *link {
-	c := &link{task: l.task, digest: l.digest, text: l.text, hashed: l.hashed, preds: preds}
+	c := &link{task: l.task, digest: l.digest, text: l.text, hashed: l.hashed, traced: l.traced, preds: preds}
 	c.deepen()
 	return c
 }
@@ -64,7 +66,7 @@ func (l *link) shorten() *link {
 	if s := l.shorter.Load(); s != nil {
 		return s
 	}
-	s := &link{task: l.task, digest: l.digest, text: l.text, hashed: l.hashed, depth: l.depth - 1}
+	s := &link{task: l.task, digest: l.digest, text: l.text, hashed: l.hashed, traced: l.traced, depth: l.depth - 1}
 	if s.depth > 0 {
 		s.preds = make([]*link, len(l.preds))
 		for n, p := range l.preds {
@@ -124,7 +126,7 @@ func withContext(text string, preds []*link, to Audience, has []*link) []string 
 	for generation := 0; generation < to.Context && len(preds) > 0; generation++ {
 		var next []*link
 		for _, l := range preds {
-			if _, again := seen[l.digest]; again || l.hashed && !to.Hashes {
+			if _, again := seen[l.digest]; again || l.hashed && !to.Hashes || l.traced && to.Trace&TraceParent == 0 {
 				continue
 			}
 			seen[l.digest] = struct{}{}

@@ -17,13 +17,35 @@ type Service struct {
 	verifier  *Verifier
 	issuer    *Issuer
 	audiences *Audiences
+	cfg       serviceConfig
+}
+
+type serviceConfig struct {
+	traceParent func(context.Context) string
+}
+
+// ServiceOption sets what has a good default, of [NewService].
+type ServiceOption interface {
+	applyService(serviceConfig) serviceConfig
+}
+
+type serviceOption func(serviceConfig) serviceConfig
+
+func (f serviceOption) applyService(c serviceConfig) serviceConfig { return f(c) }
+
+// WithTraceParent has tokens say which span issued them, as the member `trace` of `ect_ext`
+// (profile 3.5): f returns the W3C `traceparent` of a context, "" if there is none. It is
+// written where every audience of the token gets [TraceParent], and never goes along as
+// context to one that does not. It is signed, and kept as long as the token is.
+func WithTraceParent(f func(context.Context) string) ServiceOption {
+	return serviceOption(func(c serviceConfig) serviceConfig { c.traceParent = f; return c })
 }
 
 // NewService ties a verifier, an issuer and a set of audiences together. Without an
 // issuer the service verifies and records nothing; without audiences it tells nobody.
 // Answers are addressed to who asked, so the issuer's identity must be the verifier's
 // audience.
-func NewService(v *Verifier, i *Issuer, a *Audiences) (*Service, error) {
+func NewService(v *Verifier, i *Issuer, a *Audiences, opts ...ServiceOption) (*Service, error) {
 	if v == nil {
 		return nil, errors.New("ect: NewService: the verifier is nil")
 	}
@@ -36,7 +58,11 @@ func NewService(v *Verifier, i *Issuer, a *Audiences) (*Service, error) {
 			return nil, err
 		}
 	}
-	return &Service{verifier: v, issuer: i, audiences: a}, nil
+	s := &Service{verifier: v, issuer: i, audiences: a}
+	for _, o := range opts {
+		s.cfg = o.applyService(s.cfg)
+	}
+	return s, nil
 }
 
 // Verifier returns the verifier.
@@ -83,6 +109,9 @@ func (s *Service) Unrecorded(ctx context.Context, err *Error, info VerifyInfo) {
 // comes back may name.
 func (t *Task) issue(ctx context.Context, kind Kind, r IssueRequest) (*Issued, error) {
 	s := t.service
+	if f := s.cfg.traceParent; f != nil && s.mayTrace(r.Audience) {
+		r.Ext.Trace = f(ctx)
+	}
 	i, err := s.issuer.Issue(ctx, r)
 	if err != nil {
 		return nil, err
@@ -96,6 +125,16 @@ func (t *Task) issue(ctx context.Context, kind Kind, r IssueRequest) (*Issued, e
 		t.observer.Issued(ctx, i)
 	}
 	return i, nil
+}
+
+// mayTrace tells whether everyone that a token is for may know of its span.
+func (s *Service) mayTrace(audience []string) bool {
+	for _, a := range audience {
+		if a != s.Identity() && s.audiences.TraceTo(a)&TraceParent == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // keep lets a token of this service into the task store, again if it was dropped. What
