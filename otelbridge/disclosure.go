@@ -40,7 +40,7 @@ func (p Policy) check() error {
 
 // disclosure is a policy at work. It is safe for concurrent use.
 type disclosure struct {
-	// policy has no keys: those are in the ring, out of the reach of whatever prints.
+	// policy has no keys: those are in the ring.
 	policy Policy
 	shown  [claimEnd]Disclosure
 	// domain is this service's own trust domain.

@@ -4,11 +4,8 @@
 package otelbridge
 
 import (
-	"bytes"
-	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 )
@@ -26,54 +23,18 @@ const (
 // PseudonymKey is what the pseudonyms of one epoch are made with. The epoch of a token is
 // that of its `iat`: the last key whose From is not after it, or the first key where all
 // are.
-//
-// The secret is never in what fmt, slog, encoding/json and encoding/xml make of a key or of
-// a [Policy]; from JSON it can be read. AN UNEXPORTED FIELD IS BEYOND THAT: fmt calls no
-// method on what a struct of yours holds in one, and prints it byte by byte.
 type PseudonymKey struct {
 	// Epoch stands in front of every pseudonym of the key, so that who searches knows which
 	// key to use: 1 to 32 of A-Z, a-z, 0-9 and "-". It is never used again for another key.
 	Epoch string
 	// From is when the epoch begins. Keys ascend strictly; only the first may have none.
 	From time.Time
-	// Secret is 32 random bytes or more, of this key alone. It is copied.
-	Secret []byte
-}
-
-// String returns the epoch and when it begins, without the secret.
-func (k PseudonymKey) String() string {
-	from := "the beginning"
-	if !k.From.IsZero() {
-		from = k.From.UTC().Format(time.RFC3339Nano)
-	}
-	return fmt.Sprintf("epoch %q from %s, secret withheld", k.Epoch, from)
-}
-
-// GoString is [PseudonymKey.String].
-func (k PseudonymKey) GoString() string { return k.String() }
-
-// Format implements [fmt.Formatter]: whatever the verb, it writes what
-// [PseudonymKey.String] returns.
-func (k PseudonymKey) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, k.String()) // fmt.State has nowhere to report to
-}
-
-// MarshalText implements [encoding.TextMarshaler], which encoders of JSON, XML and others go
-// by. It is [PseudonymKey.String]: a key cannot be read back from it.
-func (k PseudonymKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-func (k PseudonymKey) clone() PseudonymKey {
-	k.Secret = bytes.Clone(k.Secret)
-	k.From = k.From.Round(0)
-	return k
+	// Secret is 32 random bytes or more, of this key alone.
+	Secret Secret
 }
 
 func (k PseudonymKey) equal(o PseudonymKey) bool {
-	return k.Epoch == o.Epoch && k.From.Equal(o.From) && k.sameSecret(o)
-}
-
-func (k PseudonymKey) sameSecret(o PseudonymKey) bool {
-	return subtle.ConstantTimeCompare(k.Secret, o.Secret) == 1
+	return k.Epoch == o.Epoch && k.From.Equal(o.From) && k.Secret.Equal(o.Secret)
 }
 
 // checkKeys names the field in every error, and never a secret.
@@ -91,9 +52,9 @@ func checkKeys(keys []PseudonymKey) error {
 			field, why = "Epoch", "comes twice"
 		case i > 0 && !k.From.Round(0).After(keys[i-1].From): // by the wall clock, as `iat` is
 			field, why = "From", "is not after that of the key before"
-		case len(k.Secret) < MinSecretBytes:
+		case len(k.Secret.bytes()) < MinSecretBytes:
 			field, why = "Secret", fmt.Sprintf("is shorter than %d bytes", MinSecretBytes)
-		case slices.ContainsFunc(before, k.sameSecret):
+		case slices.ContainsFunc(before, func(o PseudonymKey) bool { return o.Secret.Equal(k.Secret) }):
 			field, why = "Secret", "is that of another key"
 		default:
 			continue

@@ -122,9 +122,10 @@ type state struct {
 }
 
 func newEpoch(k PseudonymKey) *epoch {
-	e := &epoch{key: k.clone()}
+	e := &epoch{key: k}
+	e.key.From = k.From.Round(0) // the wall clock alone
 	e.states.New = func() any {
-		return &state{mac: hmac.New(sha256.New, e.key.Secret), buf: make([]byte, 0, 512)}
+		return &state{mac: hmac.New(sha256.New, k.Secret.bytes()), buf: make([]byte, 0, 512)}
 	}
 	return e
 }
@@ -136,7 +137,8 @@ func pseudonym[T string | []byte](e *epoch, claim Claim, of Token, value T) stri
 	s := e.states.Get().(*state)
 	defer e.states.Put(s)
 
-	b := append(s.buf[:0], pseudonymDomain...)
+	b := s.buf[:0]
+	b = append(b, pseudonymDomain...)
 	b = append(b, '\n')
 	b = append(b, claims[claim].name...)
 	b = append(b, '\n')
