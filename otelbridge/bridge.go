@@ -39,7 +39,6 @@ type Bridge struct {
 	show   *disclosure
 	tracer trace.Tracer // nil unless the bridge begins spans of its own
 	tokens *index
-	claims *claimed
 	idle   *unit
 	meter  *metrics // nil unless a meter provider was given
 }
@@ -105,7 +104,7 @@ func New(identity string, p Policy, opts ...Option) (*Bridge, error) {
 	case c.spans && c.tracers == nil:
 		return nil, errors.New("otelbridge: WithTaskSpans needs WithTracerProvider")
 	}
-	b := &Bridge{show: show, tokens: newIndex(c.index), claims: newClaimed(c.index)}
+	b := &Bridge{show: show, tokens: newIndex(c.index)}
 	b.idle = &unit{b: b}
 	if c.spans {
 		b.tracer = c.tracers.Tracer(ScopeName, trace.WithInstrumentationVersion(Version))

@@ -32,11 +32,12 @@ type index struct{ ring[tokenName, known] }
 
 func newIndex(size int) *index { return &index{newRing[tokenName, known](size)} }
 
-// claimed has the newest spans that stand for one token already. It is safe for concurrent
-// use.
+// claimed has the newest spans that stand for one token, or for one unit of work, already. It
+// is safe for concurrent use.
 type claimed struct{ ring[trace.SpanID, struct{}] }
 
-func newClaimed(size int) *claimed { return &claimed{newRing[trace.SpanID, struct{}](size)} }
+// claimedSpans is of all bridges of the process: several services may work in one span.
+var claimedSpans = claimed{newRing[trace.SpanID, struct{}](1 << 14)}
 
 // claim tells whether the span stood for no token, and does from now on.
 func (c *claimed) claim(span trace.SpanContext) bool {

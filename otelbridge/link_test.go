@@ -98,3 +98,32 @@ func TestChain(t *testing.T) {
 		t.Errorf("the second request's predecessors are %q, want its dispatch", got)
 	}
 }
+
+// TestGuests: several units of work in one span lose no task id: the span stands for the
+// first of them, and the others are told in events, also where another bridge has them.
+func TestGuests(t *testing.T) {
+	d := ecttest.NewDomain()
+	a, b := newParty(t, d, "a", otelbridge.ShowTasks()), newParty(t, d, "b", otelbridge.ShowTasks())
+	a.dial(t, d)
+	b.dial(t, d)
+	ctx, span := a.tracers.Tracer("test").Start(t.Context(), "job")
+	var tasks []string
+	for _, w := range []*party{a, a, b} {
+		ctx, task, err := w.service.StartTask(ctx, "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := task.Finish(ctx, core.Completion{}); err != nil {
+			t.Fatal(err)
+		}
+		tasks = append(tasks, task.ID().String())
+	}
+	span.End()
+	got := a.spans.Ended()[0]
+	if id := attr(got.Attributes(), otelbridge.AttrTaskID); id != tasks[0] {
+		t.Errorf("the span stands for %q, want %q", id, tasks[0])
+	}
+	if ids := events(got, otelbridge.EventTask); !slices.Equal(ids, tasks[1:]) {
+		t.Errorf("its events tell of %q, want %q", ids, tasks[1:])
+	}
+}

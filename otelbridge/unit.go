@@ -22,6 +22,9 @@ type unit struct {
 	// span is what the unit writes on; nil where none was active when it began.
 	span trace.Span
 	own  bool // the bridge began the span, and ends it
+	// guest tells that the span stood for something else when the unit began, so that what is
+	// said of the unit is said in events.
+	guest bool
 	// workflow is that of the message, absent for a root, whose preds are all its own.
 	workflow core.Workflow
 
@@ -44,7 +47,7 @@ func (b *Bridge) entered(ctx context.Context, r *core.Received) (context.Context
 		}
 		return b.begin(ctx, r)
 	}
-	u := &unit{b: b, span: span}
+	u := &unit{b: b, span: span, guest: !claimedSpans.claim(span.SpanContext())}
 	u.shown = u.first[:0]
 	if r == nil {
 		return ctx, u
@@ -64,7 +67,7 @@ func (b *Bridge) entered(ctx context.Context, r *core.Received) (context.Context
 func (b *Bridge) begin(ctx context.Context, r *core.Received) (context.Context, core.TaskObserver) {
 	if r == nil {
 		ctx, span := b.tracer.Start(ctx, SpanName)
-		u := &unit{b: b, span: span, own: true}
+		u := &unit{b: b, span: span, own: true, guest: !claimedSpans.claim(span.SpanContext())}
 		u.shown = u.first[:0]
 		return ctx, u
 	}
@@ -85,7 +88,7 @@ func (b *Bridge) begin(ctx context.Context, r *core.Received) (context.Context, 
 	}
 	ctx, span := b.tracer.Start(ctx, SpanName, trace.WithSpanKind(trace.SpanKindServer), trace.WithLinks(links...),
 		trace.WithAttributes(AttrResult.String(ResultAccepted), AttrPredecessorCount.Int(len(r.Heads()))))
-	u := &unit{b: b, span: span, own: true, workflow: r.Workflow()}
+	u := &unit{b: b, span: span, own: true, guest: !claimedSpans.claim(span.SpanContext()), workflow: r.Workflow()}
 	u.shown = u.first[:0]
 	for _, v := range r.Heads() {
 		u.head(v, false)
@@ -96,6 +99,9 @@ func (b *Bridge) begin(ctx context.Context, r *core.Received) (context.Context, 
 
 // accepted says on the span that the message was.
 func (u *unit) accepted(heads int) {
+	if u.guest {
+		return
+	}
 	attrs := [3]attribute.KeyValue{AttrResult.String(ResultAccepted), AttrPredecessorCount.Int(heads)}
 	n := 2
 	if u.withheld > 0 {
@@ -219,19 +225,22 @@ func (u *unit) Sent(ctx context.Context, dispatch *core.Issued) {
 func (u *unit) write(span trace.Span, i *core.Issued, event string) {
 	own := u.isOwn(span)
 	u.b.keep(i, span.SpanContext())
-	stands := own && i.Kind() == core.KindTask || !own && u.b.claims.claim(span.SpanContext())
+	stands := own && !u.guest && i.Kind() == core.KindTask || !own && claimedSpans.claim(span.SpanContext())
 	count, withheld := u.predecessors(span, i, own)
 	attrs := u.b.issued(make([]attribute.KeyValue, 0, 8), i)
-	if stands || !own {
+	if stands || !own || u.guest {
 		attrs = append(attrs, AttrPredecessorCount.Int(count))
 		if withheld > 0 {
 			attrs = append(attrs, AttrPredecessorWithheld.Int(withheld))
 		}
 	}
-	if stands {
-		span.SetAttributes(attrs...)
-	} else {
+	if !stands {
 		span.AddEvent(event, trace.WithAttributes(attrs...))
+		return
+	}
+	span.SetAttributes(attrs...)
+	if u.own && own && i.Outcome() == core.OutcomeError {
+		span.SetStatus(codes.Error, "")
 	}
 }
 
@@ -352,7 +361,7 @@ func (b *Bridge) rejected(ctx context.Context, err *core.Error, info core.Verify
 	switch {
 	case info.Observed:
 		span.SetAttributes(result)
-	case info.Answer && !b.claims.has(span.SpanContext()): // the caller's own, which may go on
+	case info.Answer && !claimedSpans.has(span.SpanContext()): // the caller's own, which may go on
 		span.AddEvent(EventRefused, trace.WithAttributes(result))
 	default:
 		refuse(span, err.Code)
