@@ -22,6 +22,7 @@ var rules = []rule{
 	{
 		name:   "core-transport",
 		from:   []string{"./core/...", "./internal/..."},
+		except: []string{"./internal/jaegertest"},
 		deny:   []string{"net/http/...", "google.golang.org/grpc/...", "go.opentelemetry.io/..."},
 		reason: "core decides whether a token is believed, whatever brought it and whatever watches; transports are adapters, and observers attach through core.Observer",
 	},
@@ -64,6 +65,12 @@ var rules = []rule{
 		deny:   []string{"./..."},
 		allow:  []string{"./internal/..."},
 		reason: "internal packages are tools that know nothing of tokens, so that any package may use them",
+	},
+	{
+		name:   "test-support",
+		from:   []string{"./..."},
+		deny:   []string{"./internal/jaegertest/...", "./internal/readme/..."},
+		reason: "they import testing, and one runs a process: they are for tests alone",
 	},
 	{
 		name:   "identity",
