@@ -43,7 +43,7 @@ const (
 	AttrResult attribute.Key = "ect.result"
 	// AttrOutcome tells how a task ended, a [core.Outcome].
 	AttrOutcome attribute.Key = "ect.outcome"
-	// AttrKind tells what a token is for: task, dispatch, step or join.
+	// AttrKind tells what a token is for, a [core.Kind].
 	AttrKind attribute.Key = "ect.kind"
 	// AttrErrorType is the [core.Code] of a refusal, under the name that OpenTelemetry has
 	// for it.
@@ -53,10 +53,10 @@ const (
 	// and events or not.
 	AttrPredecessorCount attribute.Key = "ect.predecessor.count"
 	// AttrPredecessorWithheld is how many of them have neither link nor event, because
-	// Policy.Links does not admit them.
+	// Policy.Links does not admit them or because nothing is known of them any more.
 	AttrPredecessorWithheld attribute.Key = "ect.predecessor.withheld"
 
-	// AttrTransport is what brought a message: http, grpc or other. It is a label of metrics.
+	// AttrTransport is what brought a message, a [core.Transport]. It is a label of metrics.
 	AttrTransport attribute.Key = "ect.transport"
 	// AttrCode is the [core.Code] of a refusal. It is a label of metrics.
 	AttrCode attribute.Key = "ect.code"
@@ -123,9 +123,9 @@ var closed = []struct {
 	{AttrBinding, func() []string { return names(core.BindingNone, core.BindingJWKSet) }},
 	{AttrResult, func() []string { return append(names(core.Codes()...), ResultAccepted) }},
 	{AttrOutcome, func() []string { return names(core.OutcomeOK, core.OutcomeError, core.OutcomeCancelled) }},
-	{AttrKind, func() []string { return []string{"task", "dispatch", "step", "join"} }},
+	{AttrKind, func() []string { return names(core.KindTask, core.KindDispatch, core.KindStep, core.KindJoin) }},
 	{AttrErrorType, func() []string { return names(core.Codes()...) }},
-	{AttrTransport, func() []string { return []string{"other", "http", "grpc"} }},
+	{AttrTransport, func() []string { return names(core.TransportOther, core.TransportHTTP, core.TransportGRPC) }},
 	{AttrCode, func() []string { return names(core.Codes()...) }},
 }
 

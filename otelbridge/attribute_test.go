@@ -152,11 +152,15 @@ func TestClosedValues(t *testing.T) {
 			}
 		}
 	}
-	var levels, bindings, outcomes, codes []string
+	var levels, bindings, outcomes, kinds, transports, codes []string
 	for i := range 256 {
 		levels = append(levels, core.Level(i).String())
 		bindings = append(bindings, core.Binding(i).String())
 		outcomes = append(outcomes, core.Outcome(i).String())
+		transports = append(transports, core.Transport(i).String())
+		if k := core.Kind(i).String(); k != core.Kind(0).String() { // every token has a kind
+			kinds = append(kinds, k)
+		}
 		if c := core.Code(i); c.Class() != 0 {
 			codes = append(codes, c.String())
 		}
@@ -164,6 +168,8 @@ func TestClosedValues(t *testing.T) {
 	want(otelbridge.AttrLevel, levels...)
 	want(otelbridge.AttrBinding, bindings...)
 	want(otelbridge.AttrOutcome, outcomes...)
+	want(otelbridge.AttrKind, kinds...)
+	want(otelbridge.AttrTransport, transports...)
 	want(otelbridge.AttrErrorType, codes...)
 	want(otelbridge.AttrCode, codes...)
 	want(otelbridge.AttrResult, append(codes, otelbridge.ResultAccepted)...)
