@@ -40,6 +40,10 @@ type Observer struct {
 	Unsent func(ctx context.Context, i *Issued)
 	// Unrecorded is called when a task was done and its token could not be issued.
 	Unrecorded func(ctx context.Context, err *Error, info VerifyInfo)
+	// Leaked is called when a call took headers of tracing to a peer that does not get them,
+	// as something further in than this library's guard had set them: the wiring is wrong. It
+	// is told the endpoint and the names of the headers, never their values.
+	Leaked func(ctx context.Context, endpoint string, headers []string)
 }
 
 // TaskObserver is told of one unit of work, see [Observer.Entered]. Its methods are called
@@ -231,6 +235,14 @@ func (os observers) unrecorded(ctx context.Context, err *Error, info VerifyInfo)
 	for _, o := range os {
 		if o.Unrecorded != nil {
 			o.Unrecorded(ctx, err, info)
+		}
+	}
+}
+
+func (os observers) leaked(ctx context.Context, endpoint string, headers []string) {
+	for _, o := range os {
+		if o.Leaked != nil {
+			o.Leaked(ctx, endpoint, headers)
 		}
 	}
 }

@@ -105,6 +105,12 @@ func (s *Service) Unrecorded(ctx context.Context, err *Error, info VerifyInfo) {
 	s.verifier.cfg.observers.unrecorded(ctx, err, info)
 }
 
+// Leaked tells the observers of headers of tracing that went to a peer which does not get
+// them. It is for adapters, which see what was sent.
+func (s *Service) Leaked(ctx context.Context, endpoint string, headers []string) {
+	s.verifier.cfg.observers.leaked(ctx, endpoint, headers)
+}
+
 // issue writes a token of a task and makes it known to the verifier, as something that what
 // comes back may name.
 func (t *Task) issue(ctx context.Context, kind Kind, r IssueRequest) (*Issued, error) {

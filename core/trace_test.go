@@ -4,6 +4,7 @@
 package core_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,10 +90,8 @@ func begins(name string) bool {
 
 func known(name string) bool {
 	for _, names := range traceHeaders {
-		for _, n := range names {
-			if n == name {
-				return true
-			}
+		if slices.Contains(names, name) {
+			return true
 		}
 	}
 	return false

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -73,5 +74,47 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations, %v beyond the floor's, want at most %d", name, got, got-floor, maxAllocations)
 		}
 		t.Logf("%s: %v allocations, the floor has %v", name, got, floor)
+	}
+}
+
+// TestTraceAllocations: a request without anything to take out costs the guards nothing, nor
+// does one whose peer gets what it has.
+func TestTraceAllocations(t *testing.T) {
+	const there = "https://there.example"
+	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}
+	base := roundTripper(func(*http.Request) (*http.Response, error) { return resp, nil })
+	w := newWorld(t, func(s *setup) {
+		s.tells = []core.Audience{{ID: "urn:to", Endpoints: []string{there}, Trace: everyTrace}}
+	})
+	plain, traced := newRequest(t, "GET", there, nil), newRequest(t, "GET", there, nil)
+	for _, name := range []string{"Accept", "Content-Type", "User-Agent", "Authorization", "X-Request-Id"} {
+		plain.Header.Set(name, "x")
+	}
+	traced.Header.Set("Traceparent", "x")
+	guard, transport := newGuard(t, w.service, base), newTransport(t, w.service, base)
+	handler := httpect.DropTrace(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	rw := &discard{h: http.Header{}}
+	call := func(rt http.RoundTripper, req *http.Request) func() {
+		return func() {
+			if _, err := rt.RoundTrip(req); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	const origin = 1 // by which the peer is known
+	for _, tt := range []struct {
+		name string
+		run  func()
+		want float64
+	}{
+		{"guard", call(guard, plain), 0},
+		{"guard, what goes there", call(guard, traced), origin},
+		{"transport", call(transport, plain), origin},
+		{"transport, what goes there", call(transport, traced), origin},
+		{"listener", func() { handler.ServeHTTP(rw, plain) }, 0},
+	} {
+		if n := testing.AllocsPerRun(100, tt.run); n > tt.want {
+			t.Errorf("%s: %v allocations, want at most %v", tt.name, n, tt.want)
+		}
 	}
 }

@@ -42,6 +42,20 @@
 //
 // A call that a peer refuses as replayed, because something below sent it twice, is
 // dispatched once more where the method is idempotent and the body can be got again.
+//
+// # Tracing
+//
+// Headers of distributed tracing, those of W3C Trace Context, W3C Baggage and their like, tell
+// a peer which calls belong together. [Transport] lets them go where an audience says so
+// ([core.Audience].Trace), and takes them out of every other request. OpenTelemetry's own
+// transport and handler go further out:
+//
+//	client := &http.Client{Transport: otelhttp.NewTransport(transport)}
+//	handler := otelhttp.NewHandler(router, "") // the router has the middleware
+//
+// [NewTraceGuard] is for another order, and for clients without tokens. On a listener at the
+// edge of a trust domain, [DropTrace] goes furthest out of all and takes out of requests what
+// came with them. Responses are not changed.
 package httpect
 
 // FieldName is the field that carries tokens (profile 9.1).

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,8 +16,13 @@ import (
 )
 
 // Transport is an http.RoundTripper that records the calls of a task and verifies their
-// answers. Tokens go to the peers that the service's audiences name and to nobody else.
-// It is safe for concurrent use.
+// answers. Tokens go to the peers that the service's audiences name and to nobody else, and
+// so do headers of distributed tracing, as far as each peer's [core.Audience].Trace says; from
+// all other requests they are taken out.
+//
+// What adds such headers belongs further out: otelhttp.NewTransport(transport). Further in, it
+// needs a guard of its own, see [NewTraceGuard]. Without one observers are told of what has
+// leaked ([core.Observer].Leaked). A Transport is safe for concurrent use.
 type Transport struct {
 	transportConfig
 	service *core.Service
@@ -35,13 +39,8 @@ func NewTransport(s *core.Service, base http.RoundTripper, opts ...TransportOpti
 	if s == nil || !s.Records() {
 		return nil, errors.New("httpect: NewTransport: the service has no issuer")
 	}
-	for _, e := range s.Audiences().Endpoints() {
-		if !strings.HasPrefix(strings.ToLower(e), "http") {
-			continue
-		}
-		if u, err := url.Parse(e); err != nil || Origin(u) != e {
-			return nil, fmt.Errorf("httpect: NewTransport: endpoint %q is not an origin such as https://host:8443", e)
-		}
+	if err := checkOrigins(s.Audiences()); err != nil {
+		return nil, fmt.Errorf("httpect: NewTransport: %w", err)
 	}
 	if base == nil {
 		base = http.DefaultTransport
@@ -59,79 +58,39 @@ func NewTransport(s *core.Service, base http.RoundTripper, opts ...TransportOpti
 	return t, nil
 }
 
+// checkOrigins finds endpoints that look like HTTP and that no call would ever match.
+func checkOrigins(a *core.Audiences) error {
+	for _, e := range a.Endpoints() {
+		if !strings.HasPrefix(strings.ToLower(e), "http") {
+			continue
+		}
+		if u, err := url.Parse(e); err != nil || Origin(u) != e {
+			return fmt.Errorf("endpoint %q is not an origin such as https://host:8443", e)
+		}
+	}
+	return nil
+}
+
 // RoundTrip implements http.RoundTripper. Its errors are those of the call itself, of
 // issuing the dispatch, and [core.ErrNoTask]; what is wrong with an answer is an error of the
 // response's body.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	to, ok := t.service.Audiences().AtEndpoint(Origin(req.URL))
+	at := Origin(req.URL)
+	to, ok := t.service.Audiences().AtEndpoint(at)
 	if !ok {
-		resp, err := t.base.RoundTrip(withoutFields(req))
+		goes := sieve{trace: t.service.Audiences().TraceAt(at)}
+		resp, err := t.base.RoundTrip(goes.request(hideInformational(req.Context()), req))
 		if err == nil {
+			t.checkLeak(req.Context(), resp, goes)
 			hideFields(resp)
 		}
 		return resp, err
 	}
-	resp, err := t.call(req, to)
+	resp, err := t.call(req, to) //nolint:contextcheck // the request has it
 	if err != nil && resp == nil && req.Body != nil {
 		req.Body.Close() //nolint:errcheck // a RoundTripper closes the body also when it fails; the first error is the caller's
 	}
 	return resp, err
-}
-
-// withoutFields returns a request that passes no token on.
-func withoutFields(req *http.Request) *http.Request {
-	ctx := hideInformational(req.Context())
-	if !carries(req.Header) && req.Trailer == nil && ctx == req.Context() {
-		return req
-	}
-	out := req.WithContext(ctx)
-	out.Header = req.Header.Clone()
-	strip(out.Header)
-	ownTrailer(req, out)
-	return out
-}
-
-// ownTrailer gives a request a trailer section of its own, into which what the caller
-// sets while the body is sent is copied, tokens and receipts left out.
-func ownTrailer(req, out *http.Request) {
-	if req.Trailer == nil {
-		return
-	}
-	own := req.Trailer.Clone()
-	strip(own)
-	out.Trailer = own
-	if out.Body == nil || out.Body == http.NoBody {
-		return
-	}
-	end := func() {
-		maps.Copy(own, req.Trailer)
-		strip(own)
-	}
-	out.Body = &lateTrailer{out.Body, end}
-	if again := out.GetBody; again != nil {
-		out.GetBody = func() (io.ReadCloser, error) {
-			b, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return &lateTrailer{b, end}, nil
-		}
-	}
-}
-
-// lateTrailer is a request's body whose end completes the trailer section.
-type lateTrailer struct {
-	io.ReadCloser
-	end func()
-}
-
-// Read implements io.Reader.
-func (l *lateTrailer) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
-	if isEOF(err) {
-		l.end()
-	}
-	return n, err
 }
 
 // call makes a call of the task, and once more where the peer says that the first was a
@@ -164,8 +123,9 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
-	strip(out.Header)
-	ownTrailer(req, out)
+	goes := sieve{trace: to.Trace}
+	goes.strip(out.Header)
+	goes.ownTrailer(req, out)
 	sent, err := t.hashRequest(out, to)
 	if err != nil {
 		return nil, err
@@ -185,6 +145,7 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 	if err != nil {
 		return nil, err
 	}
+	t.checkLeak(ctx, resp, goes)
 	if resp.Body == nil { // as http.Client puts up with
 		resp.Body = http.NoBody
 	}

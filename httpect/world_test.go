@@ -142,9 +142,16 @@ type seen struct {
 	rejected, differed, unrecorded []core.Code
 	altered                        []core.Code
 	unsent                         []*core.Issued
+	leaked                         []leak
 	verified                       int
 	// issued has every token in the order of issuing.
 	issued chan *core.Issued
+}
+
+// leak is what an observer was told of one.
+type leak struct {
+	endpoint string
+	headers  []string
 }
 
 func newSeen() *seen { return &seen{issued: make(chan *core.Issued, 1<<12)} }
@@ -164,6 +171,11 @@ func (s *seen) observer() core.Observer {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.verified++
+		},
+		Leaked: func(_ context.Context, endpoint string, headers []string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.leaked = append(s.leaked, leak{endpoint, headers})
 		},
 		Issued: func(_ context.Context, i *core.Issued) {
 			select {
@@ -186,6 +198,12 @@ func (s *seen) codes(list *[]core.Code) []core.Code {
 	all := *list
 	*list = nil
 	return all
+}
+
+func (s *seen) leaks() []leak {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaked
 }
 
 func (s *seen) unsentCount() int {
