@@ -131,11 +131,15 @@ type VerifyInfo struct {
 // Duration returns how long verification took so far, 0 where an adapter refused the message
 // by itself.
 func (i VerifyInfo) Duration() time.Duration {
-	if i.now == nil {
+	if !i.Judged() {
 		return 0
 	}
 	return i.now().Sub(i.begun)
 }
+
+// Judged tells whether this is what a verifier says of the message. It is not where an adapter
+// refused the message by itself, before a verifier saw it or after.
+func (i VerifyInfo) Judged() bool { return i.now != nil }
 
 // Equivocation shows two signed tokens of one issuer and task id (profile 5.1). Both
 // signatures were verified.

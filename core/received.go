@@ -276,6 +276,17 @@ func (r *Received) room(n int) []Verified {
 // Heads returns what the message says, in the order it came; at least one.
 func (r *Received) Heads() []*Verified { return slices.Clone(r.heads) }
 
+// Weakest returns the head of the lowest level, the first of them where several have it; nil
+// in a zero Received. It copies nothing.
+func (r *Received) Weakest() (weakest *Verified) {
+	for _, h := range r.heads {
+		if weakest == nil || h.Level() < weakest.Level() {
+			weakest = h
+		}
+	}
+	return weakest
+}
+
 // Context returns the history that came along.
 func (r *Received) Context() []*Verified { return slices.Clone(r.context) }
 
