@@ -53,6 +53,8 @@ func (f option) apply(c config) config { return f(c) }
 type config struct {
 	tracers trace.TracerProvider
 	meters  metric.MeterProvider
+	replay  ReplayStore
+	watch   bool
 	spans   bool
 	index   int
 }
@@ -66,6 +68,13 @@ func WithTracerProvider(p trace.TracerProvider) Option {
 // WithMeterProvider sets where metrics go; without it there are none.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return option(func(c config) config { c.meters = p; return c })
+}
+
+// WithReplayStore shows as [MetricReplayClaims] how much a replay store holds: the one of the
+// service's verifier, see [core.WithReplayStore]. It needs [WithMeterProvider], and holds the
+// store for as long as that provider works.
+func WithReplayStore(s ReplayStore) Option {
+	return option(func(c config) config { c.replay, c.watch = s, true; return c })
 }
 
 // WithTaskSpans begins a span for each unit of work where none is active: for middleware
@@ -103,6 +112,10 @@ func New(identity string, p Policy, opts ...Option) (*Bridge, error) {
 		return nil, fmt.Errorf("otelbridge: WithIndexSize: the number is not between %d and %d", MinIndexSize, MaxIndexSize)
 	case c.spans && c.tracers == nil:
 		return nil, errors.New("otelbridge: WithTaskSpans needs WithTracerProvider")
+	case c.watch && c.replay == nil:
+		return nil, errors.New("otelbridge: WithReplayStore: the store is nil")
+	case c.watch && c.meters == nil:
+		return nil, errors.New("otelbridge: WithReplayStore needs WithMeterProvider")
 	}
 	b := &Bridge{show: show, tokens: newIndex(c.index)}
 	b.idle = &unit{b: b}
@@ -110,7 +123,7 @@ func New(identity string, p Policy, opts ...Option) (*Bridge, error) {
 		b.tracer = c.tracers.Tracer(ScopeName, trace.WithInstrumentationVersion(Version))
 	}
 	if c.meters != nil {
-		if b.meter, err = newMetrics(c.meters); err != nil {
+		if b.meter, err = newMetrics(c.meters, c.replay); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +142,7 @@ func (b *Bridge) Observer() core.Observer {
 		Unsent: b.unsent, Evidence: b.evidence,
 	}
 	if b.meter != nil {
-		o.Verified, o.Issued = b.meter.verified, b.meter.issued
+		o.Verified, o.Issued, o.Unrecorded = b.meter.verified, b.meter.issued, b.meter.rejected
 	}
 	return o
 }
