@@ -4,6 +4,8 @@
 package otelbridge
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -37,7 +39,7 @@ func newByCode(attrs ...attribute.KeyValue) byCode {
 	all := core.Codes()
 	t := make(byCode, len(all)+1)
 	for _, c := range all {
-		t[c] = newLabel(append(attrs[:len(attrs):len(attrs)], AttrCode.String(c.String()))...)
+		t[c] = newLabel(append(slices.Clip(attrs), AttrCode.String(c.String()))...)
 	}
 	t[0] = t[core.CodeUnavailable]
 	return t

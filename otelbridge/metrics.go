@@ -31,8 +31,8 @@ const (
 	// record, and tasks that could not be recorded. Under a mode or a policy that only
 	// reports it counts what would have been refused.
 	MetricRefusals = "ect.refusals"
-	// MetricIssuedTokens counts the tokens that this service issued, by level.
-	MetricIssuedTokens = "ect.issued.tokens"
+	// MetricIssued counts the tokens that this service issued, by level.
+	MetricIssued = "ect.issued.tokens"
 	// MetricReplayClaims is how many claims the store of [WithReplayStore] holds, under
 	// the level L1 those of unsigned tokens, under L2 those of signed ones.
 	MetricReplayClaims = "ect.replay.claims"
@@ -94,7 +94,7 @@ func newMetrics(p metric.MeterProvider, store ReplayStore) (*metrics, error) {
 		verifications:  counter(MetricVerifications, "{verification}", "Messages that were verified, accepted or not."),
 		duration:       histogram(MetricVerificationDuration, "Duration of verifications.", verificationBounds),
 		refusals:       counter(MetricRefusals, "{refusal}", "Refusals, by whatever part of the service."),
-		issuedTokens:   counter(MetricIssuedTokens, "{token}", "Tokens that the service issued."),
+		issuedTokens:   counter(MetricIssued, "{token}", "Tokens that the service issued."),
 		replayRefusals: counter(MetricReplayRefusals, "{refusal}", "Refusals because a token was presented before or the replay store is full."),
 		keyRefreshes:   counter(MetricKeyRefreshes, "{refresh}", "Attempts of key sources to refresh their keys."),
 		ledgerRecords:  counter(MetricLedgerRecords, "{record}", "Records that became durable in the ledger."),

@@ -25,8 +25,8 @@ import (
 
 var transports = []core.Transport{core.TransportOther, core.TransportHTTP, core.TransportGRPC, core.TransportGRPC + 1, 255}
 
-// hostile is what a stranger would like to see in somebody's metrics.
-var hostile = errors.New(`spiffe://hostile.example/"} 1 ` + taskID)
+// errHostile is what a stranger would like to see in somebody's metrics.
+var errHostile = errors.New(`spiffe://hostile.example/"} 1 ` + taskID)
 
 // tryMessages has a bridge told of every message of the kit, by every transport.
 func tryMessages(t *testing.T, o core.Observer) {
@@ -107,10 +107,10 @@ func tryRest(t *testing.T, b *otelbridge.Bridge, replays core.VerifierOption) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second time it was presented before
-		core.Extract(t.Context(), s, core.MapCarrier{core.CarrierTokens: {strange(t, to.Identity)}}, core.ExtractInput{Action: hostile.Error()}) //nolint:errcheck // whatever it is
+		core.Extract(t.Context(), s, core.MapCarrier{core.CarrierTokens: {strange(t, to.Identity)}}, core.ExtractInput{Action: errHostile.Error()}) //nolint:errcheck // whatever it is
 	}
 	for n := range 256 {
-		bad := core.NewError(core.Code(n), hostile)
+		bad := core.NewError(core.Code(n), errHostile)
 		for _, tr := range transports {
 			info := core.VerifyInfo{Transport: tr, Answer: n%2 == 0, Observed: n%3 == 0}
 			s.Rejected(t.Context(), bad, info)
@@ -125,10 +125,10 @@ func tryRest(t *testing.T, b *otelbridge.Bridge, replays core.VerifierOption) {
 		}
 		b.LedgerFailed(t.Context(), bad)
 	}
-	b.KeysRefreshed(core.BindingJWKSet)(t.Context(), hostile)
-	b.LedgerFailed(t.Context(), hostile)
+	b.KeysRefreshed(core.BindingJWKSet)(t.Context(), errHostile)
+	b.LedgerFailed(t.Context(), errHostile)
 	b.LedgerRecorded(t.Context(), time.Second)
-	_, task, err := s.StartTask(t.Context(), hostile.Error())
+	_, task, err := s.StartTask(t.Context(), errHostile.Error())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +145,9 @@ func strange(tb testing.TB, to string) string {
 	return a.Token(to).With("wid", id.NewUUID().String()).With("exec_act", "act "+name).Unsigned(tb)
 }
 
-// TestNoIDIsALabel reads every data point of every instrument after everything was tried: no
-// label is there but of the closed sets, and all that can be there is.
-func TestNoIDIsALabel(t *testing.T) {
+// everything returns the metrics of a bridge that was told of all that it can be.
+func everything(t *testing.T) *meters {
+	t.Helper()
 	store, err := replay.NewMemory(replay.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -157,8 +157,13 @@ func TestNoIDIsALabel(t *testing.T) {
 	tryMessages(t, b.Observer())
 	tryAnswers(t, b.Observer())
 	tryRest(t, b, core.WithReplayStore(store))
+	return m
+}
 
-	found, points := m.instruments(t)
+// TestNoIDIsALabel reads every data point of every instrument after everything was tried: no
+// label is there but of the closed sets, and all that can be there is.
+func TestNoIDIsALabel(t *testing.T) {
+	found, points := everything(t).instruments(t)
 	want := slices.Sorted(slices.Values(instruments))
 	if got := slices.Sorted(maps.Keys(found)); !slices.Equal(got, want) {
 		t.Fatalf("the instruments are %q, want %q", got, want)
@@ -213,7 +218,7 @@ func bounds() map[string]struct{ tried, most int } {
 		otelbridge.MetricVerificationDuration: {transports * (1 + codes/2), judged},
 		otelbridge.MetricRefusals:             {transports * codes, transports * codes},
 		otelbridge.MetricReplayRefusals:       {transports * 2, transports * 2},
-		otelbridge.MetricIssuedTokens:         {2, levels},
+		otelbridge.MetricIssued:               {2, levels},
 		otelbridge.MetricReplayClaims:         {2, 2},
 		otelbridge.MetricKeyRefreshes:         {bindings * (1 + codes), bindings * (1 + codes)},
 		otelbridge.MetricLedgerRecords:        {1, 1},

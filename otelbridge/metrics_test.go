@@ -4,7 +4,6 @@
 package otelbridge_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -100,14 +99,14 @@ func TestMetrics(t *testing.T) {
 			s.take(t, core.Enforce, core.CodeLevel, core.TransportHTTP, s.token().Unsigned(t))
 			s.take(t, core.Enforce, core.CodeMalformed, core.TransportGRPC, "?")
 			return s
-		}, and(judged("ect.code=level,ect.transport=http", 1), refusal("ect.code=level,ect.transport=http", 1),
-			judged("ect.code=malformed,ect.transport=grpc", 1), refusal("ect.code=malformed,ect.transport=grpc", 1))},
+		}, and(judged("ect.code=level,ect.transport=http", 1), refusal("ect.code=level,ect.transport=http"),
+			judged("ect.code=malformed,ect.transport=grpc", 1), refusal("ect.code=malformed,ect.transport=grpc"))},
 		{"only observed", func(t *testing.T) *stage {
 			s := newStage(t, nil)
 			s.take(t, core.Observe, 0, core.TransportHTTP, s.token().Sign(t))
 			s.take(t, core.Observe, 0, core.TransportHTTP)
 			return s
-		}, and(judged(atHTTP, 1), judged("ect.code=required,ect.transport=http", 1), refusal("ect.code=required,ect.transport=http", 1))},
+		}, and(judged(atHTTP, 1), judged("ect.code=required,ect.transport=http", 1), refusal("ect.code=required,ect.transport=http"))},
 		{"nothing asked for", func(t *testing.T) *stage {
 			s := newStage(t, nil)
 			s.take(t, core.Optional, 0, core.TransportHTTP)
@@ -120,27 +119,27 @@ func TestMetrics(t *testing.T) {
 			s.take(t, core.Enforce, core.CodeReplayed, core.TransportHTTP, text)
 			return s
 		}, and(judged(atHTTP, 1), judged("ect.code=replayed,ect.transport=http", 1),
-			refusal("ect.code=replayed,ect.transport=http", 1), stood("ect.code=replayed,ect.transport=http", 1))},
+			refusal("ect.code=replayed,ect.transport=http"), stood("ect.code=replayed,ect.transport=http"))},
 		{"the replay store is full", func(t *testing.T) *stage {
 			s := newStage(t, nil, full(t, replay.Config{MaxSigned: 1}))
 			s.take(t, core.Enforce, 0, core.TransportHTTP, s.token().Sign(t))
 			s.take(t, core.Enforce, core.CodeUnavailable, core.TransportHTTP, s.token().Sign(t))
 			return s
 		}, and(judged(atHTTP, 1), judged("ect.code=unavailable,ect.transport=http", 1),
-			refusal("ect.code=unavailable,ect.transport=http", 1), stood("ect.code=unavailable,ect.transport=http", 1))},
+			refusal("ect.code=unavailable,ect.transport=http"), stood("ect.code=unavailable,ect.transport=http"))},
 		{"no key source, and room for claims", func(t *testing.T) *stage {
 			s := newStage(t, nil)
 			s.d.Fail(errors.New("the key source is away"))
 			s.take(t, core.Enforce, core.CodeUnavailable, core.TransportHTTP, s.token().Sign(t))
 			return s
-		}, and(judged("ect.code=unavailable,ect.transport=http", 1), refusal("ect.code=unavailable,ect.transport=http", 1))},
+		}, and(judged("ect.code=unavailable,ect.transport=http", 1), refusal("ect.code=unavailable,ect.transport=http"))},
 		{"another token of the same id", func(t *testing.T) *stage {
 			s := newStage(t, nil)
 			first := s.token()
 			s.take(t, core.Enforce, 0, core.TransportHTTP, first.Sign(t))
 			s.take(t, core.Enforce, core.CodeEquivocation, core.TransportHTTP, first.With("exec_act", "other").Sign(t))
 			return s
-		}, and(judged(atHTTP, 1), judged("ect.code=equivocation,ect.transport=http", 1), refusal("ect.code=equivocation,ect.transport=http", 1))},
+		}, and(judged(atHTTP, 1), judged("ect.code=equivocation,ect.transport=http", 1), refusal("ect.code=equivocation,ect.transport=http"))},
 		{"no action", func(t *testing.T) *stage {
 			s := newStage(t, nil)
 			e := s.take(t, core.Enforce, 0, core.TransportHTTP, s.token().Sign(t))
@@ -148,7 +147,7 @@ func TestMetrics(t *testing.T) {
 				t.Fatal("Begin without an action")
 			}
 			return s
-		}, and(judged(atHTTP, 1), refusal("ect.code=unavailable,ect.transport=http", 1))},
+		}, and(judged(atHTTP, 1), refusal("ect.code=unavailable,ect.transport=http"))},
 		{"a task and a dispatch", func(t *testing.T) *stage {
 			s := newStage(t, nil)
 			ctx, task, err := s.service.StartTask(t.Context(), "work")
@@ -162,7 +161,7 @@ func TestMetrics(t *testing.T) {
 				t.Fatal(err)
 			}
 			return s
-		}, issued("L2", 2)},
+		}, issued(2)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, c.do(t).counts(t)); diff != "" {
@@ -179,7 +178,7 @@ func TestMetricsOfCodesOfOthers(t *testing.T) {
 		s := newStage(t, nil)
 		s.d.Fail(core.NewError(code, nil))
 		s.take(t, core.Enforce, code, core.TransportHTTP, s.token().Sign(t))
-		want := and(judged("ect.code=unavailable,ect.transport=http", 1), refusal("ect.code=unavailable,ect.transport=http", 1))
+		want := and(judged("ect.code=unavailable,ect.transport=http", 1), refusal("ect.code=unavailable,ect.transport=http"))
 		if diff := cmp.Diff(want, s.counts(t)); diff != "" {
 			t.Errorf("code %d (-want +got):\n%s", code, diff)
 		}
@@ -335,7 +334,7 @@ func TestExemplars(t *testing.T) {
 // instruments are all that there are.
 var instruments = []string{
 	otelbridge.MetricVerifications, otelbridge.MetricVerificationDuration, otelbridge.MetricRefusals,
-	otelbridge.MetricIssuedTokens, otelbridge.MetricReplayClaims, otelbridge.MetricReplayRefusals,
+	otelbridge.MetricIssued, otelbridge.MetricReplayClaims, otelbridge.MetricReplayRefusals,
 	otelbridge.MetricKeyRefreshes, otelbridge.MetricLedgerRecords, otelbridge.MetricLedgerDuration,
 	otelbridge.MetricLedgerFailures,
 }
@@ -368,7 +367,7 @@ func TestNewFails(t *testing.T) {
 	}
 	m := newMeters()
 	m.bridge(t, identity, otelbridge.WithReplayStore(store))
-	if err := m.Shutdown(context.Background()); err != nil {
+	if err := m.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
