@@ -647,7 +647,10 @@ func TestBinderFails(t *testing.T) {
 	s := newScene(t)
 	v := verifier(t, s.Domain, s.policy)
 	text, forged := s.token().Sign(t), forge(t, s.token().Sign(t))
-	for _, err := range []error{errors.New("down"), core.NewError(core.CodeUnavailable, nil)} {
+	for _, err := range []error{
+		errors.New("down"), core.NewError(core.CodeUnavailable, nil),
+		core.NewError(0, nil), core.NewError(core.CodeUnrecorded+1, nil), // codes that there are not
+	} {
 		s.Fail(err)
 		wantCode(t, v, core.CodeUnavailable, text)
 		wantCode(t, v, core.CodeUnavailable, text, forged)

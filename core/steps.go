@@ -145,7 +145,7 @@ func (m *message) authenticateOne(ctx context.Context, r *received) *Error {
 	if err != nil {
 		bad, ok := errors.AsType[*Error](err)
 		switch {
-		case !ok:
+		case !ok, bad.Code == 0, bad.Code >= codeEnd: // the set is closed, also for binders
 			return NewError(CodeUnavailable, err)
 		case bad.Code == CodeKeyUnknown:
 			r.unbound = bad

@@ -160,7 +160,7 @@ func (a *answer) conclude(all *contentHash) error {
 	strip(a.resp.Trailer)
 	switch {
 	case len(values) > 0 && a.received != nil:
-		return core.NewError(core.CodeMalformed, errors.New("an answer in both header and trailer"))
+		return a.judge(core.NewError(core.CodeMalformed, errors.New("an answer in both header and trailer")), false)
 	case len(values) > 0:
 		if err := a.verify(values); err != nil {
 			return err
@@ -175,7 +175,7 @@ func (a *answer) conclude(all *contentHash) error {
 		return err
 	}
 	if a.t.binding == core.BodyRequire && !a.sent.content().Present {
-		return core.NewError(core.CodeBody, errors.New("the request was answered before all of its body was sent"))
+		return a.judge(core.NewError(core.CodeBody, errors.New("the request was answered before all of its body was sent")), false)
 	}
 	if a.coded != nil {
 		return a.compare(a.coded.content(), all.sum())
