@@ -84,15 +84,19 @@ var traceNamesOf = func() (of [len("elastic-apm-traceparent") + 1][]traceName) {
 
 // traceHeader returns what must be set for a header to pass, 0 if it is none of tracing.
 func traceHeader(name string) TraceHeaders {
+	if name == "" {
+		return 0
+	}
+	first := name[0] | ('a' ^ 'A') // in lower case, as all of theirs are letters
 	if len(name) < len(traceNamesOf) {
-		for _, t := range traceNamesOf[len(name)] {
-			if strings.EqualFold(name, t.name) {
+		for i := range traceNamesOf[len(name)] {
+			if t := &traceNamesOf[len(name)][i]; t.name[0] == first && strings.EqualFold(name, t.name) {
 				return t.need
 			}
 		}
 	}
-	for _, t := range tracePrefixes {
-		if len(name) >= len(t.name) && strings.EqualFold(name[:len(t.name)], t.name) {
+	for i := range tracePrefixes {
+		if t := &tracePrefixes[i]; t.name[0] == first && len(name) >= len(t.name) && strings.EqualFold(name[:len(t.name)], t.name) {
 			return t.need
 		}
 	}
