@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/grpcect"
@@ -80,6 +81,19 @@ func TestCallAllocations(t *testing.T) {
 		t.Errorf("%v allocations, %v beyond the floor's, want at most %d", got, got-floor, maxCallAllocations)
 	}
 	t.Logf("%v allocations, the floor has %v", got, floor)
+}
+
+// TestTraceAllocations: a guard costs nothing where there is no metadata, and none but
+// grpc-go's copy of it where there is nothing to take out.
+func TestTraceAllocations(t *testing.T) {
+	guard, info := grpcect.GuardTrace(nil), &stats.RPCTagInfo{FullMethodName: testpb.TestService_Unary_FullMethodName}
+	with := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "1", "authorization", "2")
+	floor := testing.AllocsPerRun(100, func() { metadata.FromOutgoingContext(with) })
+	for ctx, want := range map[context.Context]float64{t.Context(): 0, with: floor} {
+		if n := testing.AllocsPerRun(100, func() { guard.TagRPC(ctx, info) }); n > want {
+			t.Errorf("%v allocations, want at most %v", n, want)
+		}
+	}
 }
 
 // TestMessageAllocations holds the messages of a stream that both sides record against

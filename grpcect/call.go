@@ -142,6 +142,7 @@ func (k *call) dispatch(ctx context.Context) (context.Context, error) {
 	}
 	md, _ := metadata.FromOutgoingContext(ctx) // a copy
 	strip(md)
+	stripTrace(md, k.to.Trace)
 	tokens := d.Tokens()
 	n := section.Fit(tokens, core.CarrierTokens, sizeOf(md), k.c.metadata)
 	if n == 0 {

@@ -16,7 +16,9 @@ import (
 
 // UnaryClientInterceptor returns an interceptor that records the calls of a task and
 // verifies their answers. Tokens go to the peers that the service's audiences name, see
-// [WithAudience], and to nobody else.
+// [WithAudience], and to nobody else, and so does metadata of distributed tracing that is there
+// by then, as far as each peer's [core.Audience].Trace says. Of what is added further in see
+// [GuardTrace] and [CheckTrace].
 //
 // The request is serialized once, before the call is made: its hash is in the dispatch. Put
 // interceptors that change requests before this one, further out; those that retry as well,
@@ -35,12 +37,13 @@ import (
 func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryClientInterceptor {
 	c := newClient("UnaryClientInterceptor", s, opts)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		if c.dispatched(opts) {
-			return invoker(ctx, method, req, reply, cc, opts...)
-		}
 		to, ok := c.peer(cc)
+		ctx = withTrace(ctx, method, c.trace(cc, to, ok))
+		if c.dispatched(opts) {
+			return invoker(withoutTrace(ctx, method), method, req, reply, cc, opts...)
+		}
 		if !ok {
-			err := invoker(stripOutgoing(ctx), method, req, reply, cc, opts...)
+			err := invoker(stripOutgoing(ctx, method), method, req, reply, cc, opts...)
 			hide(opts)
 			return err
 		}
@@ -97,13 +100,18 @@ func saysReplayed(err error, trailer metadata.MD) bool {
 	return ok && class == core.ClassReplayed && !core.AnyToken(trailer[core.CarrierTokens])
 }
 
-// stripOutgoing returns a context whose outgoing metadata has no tokens and no receipts.
-func stripOutgoing(ctx context.Context) context.Context {
+// stripOutgoing returns a context whose outgoing metadata has no tokens and no receipts, and
+// of tracing what goes along.
+func stripOutgoing(ctx context.Context, method string) context.Context {
 	md, ok := metadata.FromOutgoingContext(ctx) // a copy
-	if !ok || !carries(md) {
+	if !ok {
 		return ctx
 	}
+	ours := carries(md)
 	strip(md)
+	if !stripTrace(md, goesAlong(ctx, method)) && !ours {
+		return ctx
+	}
 	return metadata.NewOutgoingContext(ctx, md)
 }
 

@@ -27,12 +27,13 @@ import (
 func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamClientInterceptor {
 	c := newClient("StreamClientInterceptor", s, opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		if c.dispatched(opts) {
-			return streamer(ctx, desc, cc, method, opts...)
-		}
 		to, ok := c.peer(cc)
+		ctx = withTrace(ctx, method, c.trace(cc, to, ok))
+		if c.dispatched(opts) {
+			return streamer(withoutTrace(ctx, method), desc, cc, method, opts...)
+		}
 		if !ok {
-			cs, err := streamer(stripOutgoing(ctx), desc, cc, method, opts...)
+			cs, err := streamer(stripOutgoing(ctx, method), desc, cc, method, opts...)
 			if err != nil {
 				return nil, err
 			}

@@ -44,6 +44,25 @@
 // endpoint does over HTTP: a connection whose target no audience names carries no tokens, and
 // its calls are not recorded.
 //
+// # Tracing
+//
+// Metadata of distributed tracing, that of W3C Trace Context, W3C Baggage and its like, tells a
+// peer which calls belong together. It goes along where an audience says so
+// ([core.Audience].Trace), with tokens or without, and nowhere else:
+//   - the interceptors take out what they find, so others that add some go before them;
+//   - [GuardTrace] takes out what a stats handler has added, which runs behind all
+//     interceptors, and stands anywhere;
+//   - [CheckTrace], which is among [DialOptions], has a call fail before it is sent where any of
+//     it is there all the same: a stats handler is not guarded, or an interceptor that adds
+//     some is further in.
+//
+// With OpenTelemetry, a connection has
+//
+//	grpc.WithStatsHandler(grpcect.GuardTrace(otelgrpc.NewClientHandler()))
+//
+// On a listener at the edge of a trust domain, [DropTrace] takes out what comes, before stats
+// handlers and interceptors see it. Header and trailing metadata are not changed.
+//
 // # Streams
 //
 // The tokens of a stream are verified once, at its start, and one record covers all of it.

@@ -34,12 +34,15 @@ func ServerOptions(s *core.Service, opts ...Option) []grpc.ServerOption {
 	}
 }
 
-// DialOptions returns the client's interceptors for unary calls and for streams. Give them
-// to grpc.NewClient after interceptors that change requests or retry, and before others. It
-// panics where the interceptors do.
+// DialOptions returns all that a connection needs: the interceptors for unary calls and for
+// streams, and [CheckTrace]. Give them to grpc.NewClient after interceptors that change
+// requests, retry or add metadata of tracing, and before others; where stats handlers stand
+// makes no difference, but those that add such metadata are wrapped in [GuardTrace]. It panics
+// where the interceptors do.
 func DialOptions(s *core.Service, opts ...ClientOption) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(UnaryClientInterceptor(s, opts...)),
 		grpc.WithChainStreamInterceptor(StreamClientInterceptor(s, opts...)),
+		CheckTrace(),
 	}
 }
