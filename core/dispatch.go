@@ -91,12 +91,20 @@ func (d *Dispatch) Sent(ctx context.Context) {
 // Done puts the dispatch into the frontier and takes what it names out: a call that
 // may have happened is never without a trace. It may be called again.
 func (d *Dispatch) Done() {
-	if !d.sent.Load() {
-		d.Sent(d.ctx)
-	}
+	d.went()
 	d.task.mu.Lock()
 	defer d.task.mu.Unlock()
 	d.done()
+}
+
+// went tells observers that the dispatch went with a call, unless an adapter did.
+func (d *Dispatch) went() {
+	if d.sent.Swap(true) {
+		return
+	}
+	if o := d.task.observer; o != nil {
+		o.Sent(d.ctx, d.issued)
+	}
 }
 
 // Abandon says that the call did not happen and will not: nothing comes after it.
@@ -116,6 +124,7 @@ func (d *Dispatch) done() {
 // called and name the dispatch; then it takes the dispatch's place in the frontier.
 // The error is an [*Error].
 func (d *Dispatch) Verify(ctx context.Context, p Presented) (*Received, error) {
+	d.went() // or nobody could answer it
 	// A call may have taken longer than the task store keeps what is quiet.
 	if err := d.task.service.keep(ctx, d.issued); err != nil {
 		return nil, err

@@ -76,10 +76,15 @@ func (t *Task) Finish(ctx context.Context, c Completion) (*Answer, error) {
 		return nil, ErrTaskFinished
 	}
 	t.finished = true
-	a, err := t.finish(ctx, c)
-	t.ended(err)
+	err := errPanicked
+	defer func() { t.ended(err) }()
+	var a *Answer
+	a, err = t.finish(ctx, c)
 	return a, err
 }
+
+// errPanicked tells who watches a task that it was not recorded, as something panicked.
+var errPanicked = errors.New("ect: issuing the task token panicked")
 
 // finish is Finish, called once and with the lock held, which it gives up.
 func (t *Task) finish(ctx context.Context, c Completion) (*Answer, error) {

@@ -5,6 +5,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -87,9 +88,9 @@ func (ts taskObservers) Answered(ctx context.Context, dispatch *Issued, answer *
 	}
 }
 
-// Ended implements TaskObserver.
+// Ended implements TaskObserver. What entered last ends first.
 func (ts taskObservers) Ended(err error) {
-	for _, t := range ts {
+	for _, t := range slices.Backward(ts) {
 		t.Ended(err)
 	}
 }

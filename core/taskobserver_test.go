@@ -135,6 +135,26 @@ func TestUnits(t *testing.T) {
 			"1 sent dispatch on another context", "1 answered dispatch by %b on its context",
 			"1 issued task on its context", "1 ended, <nil>",
 		}},
+		{"a dispatch that is answered before anybody says that it goes", func(t *testing.T, _ *ecttest.Domain, a, b *ecttest.Agent, s *core.Service) {
+			ctx, task, err := s.StartTask(t.Context(), action)
+			if err != nil {
+				t.Fatal(err)
+			}
+			to, _ := s.Audiences().ByID(b.Identity)
+			d, err := task.Dispatch(ctx, to, core.DispatchInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := b.Token(a.Identity).After(t, true, d.Issued().Text()).Sign(t)
+			if _, err := d.Verify(ctx, presented(answer)); err != nil {
+				t.Fatal(err)
+			}
+			d.Done()
+			taskFinish(ctx, t, task, core.Completion{})
+		}, []string{
+			"1 entered by 0 heads", "1 issued dispatch on its context", "1 sent dispatch on its context",
+			"1 answered dispatch by %b on its context", "1 issued task on its context", "1 ended, <nil>",
+		}},
 		{"a message", func(t *testing.T, _ *ecttest.Domain, a, b *ecttest.Agent, s *core.Service) {
 			var e core.Entry
 			if bad := e.Verify(t.Context(), s, core.Enforce, presented(b.Token(a.Identity).Sign(t))); bad != nil {
@@ -234,3 +254,74 @@ func TestManyWatch(t *testing.T) {
 		}
 	}
 }
+
+// TestEndsInside: observers that watch one unit are told of its end in the reverse of the
+// order in which they entered, as what one of them began is inside of what another did.
+func TestEndsInside(t *testing.T) {
+	var order []int
+	d := ecttest.NewDomain()
+	a := d.Agent(t, "a")
+	var opts []core.VerifierOption
+	for n := range 3 {
+		opts = append(opts, core.WithObserver(core.Observer{
+			Entered: func(ctx context.Context, _ *core.Received) (context.Context, core.TaskObserver) {
+				order = append(order, n)
+				return ctx, endWatch(func() { order = append(order, n) })
+			},
+		}))
+	}
+	s := d.ServiceWithPolicy(t, a, a.Policy(), nil, opts...)
+	ctx, task, err := s.StartTask(t.Context(), "work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taskFinish(ctx, t, task, core.Completion{})
+	if want := []int{0, 1, 2, 2, 1, 0}; !slices.Equal(order, want) {
+		t.Errorf("they entered and ended in the order %v, want %v", order, want)
+	}
+}
+
+type endWatch func()
+
+func (endWatch) Issued(context.Context, *core.Issued)                   {}
+func (endWatch) Sent(context.Context, *core.Issued)                     {}
+func (endWatch) Answered(context.Context, *core.Issued, *core.Received) {}
+func (w endWatch) Ended(error)                                          { w() }
+
+// TestEndedByPanic: a unit of work ends for who watches it also where its signer panics, and
+// it was not recorded.
+func TestEndedByPanic(t *testing.T) {
+	var seen units
+	d := ecttest.NewDomain()
+	a := d.Agent(t, "a")
+	i, err := core.NewIssuer(a.Identity, brokenSigner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := core.NewService(verifier(t, d, a.Policy(), core.WithObserver(seen.observer())), i, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, task, err := s.StartTask(t.Context(), "work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if recover() != "broken" {
+				t.Error("the panic of the signer did not reach who called Finish")
+			}
+		}()
+		task.Finish(ctx, core.Completion{}) //nolint:errcheck // it panics
+	}()
+	want := []string{"1 entered by 0 heads", "1 ended, ect: issuing the task token panicked"}
+	if !slices.Equal(seen.told, want) {
+		t.Errorf("the observer was told %q, want %q", seen.told, want)
+	}
+}
+
+type brokenSigner struct{}
+
+func (brokenSigner) Algorithm() core.Algorithm                    { return core.ES256 }
+func (brokenSigner) KeyID() string                                { return "broken" }
+func (brokenSigner) Sign(context.Context, []byte) ([]byte, error) { panic("broken") }
