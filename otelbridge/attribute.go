@@ -53,7 +53,7 @@ const (
 	// and events or not.
 	AttrPredecessorCount attribute.Key = "ect.predecessor.count"
 	// AttrPredecessorWithheld is how many of them have neither link nor event, because
-	// Policy.Links does not admit them or because nothing is known of them any more.
+	// Policy.Links does not admit them, or nothing is remembered of them.
 	AttrPredecessorWithheld attribute.Key = "ect.predecessor.withheld"
 
 	// AttrTransport is what brought a message, a [core.Transport]. It is a label of metrics.

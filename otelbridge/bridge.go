@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
@@ -40,7 +41,9 @@ type Bridge struct {
 	tracer trace.Tracer // nil unless the bridge begins spans of its own
 	tokens *index
 	idle   *unit
-	meter  *metrics // nil unless a meter provider was given
+	// remembers tells that some propagator of the bridge remembers traces that came.
+	remembers atomic.Bool
+	meter     *metrics // nil unless a meter provider was given
 }
 
 // Option sets what has a good default, of [New].
@@ -82,8 +85,9 @@ func WithReplayStore(s ReplayStore) Option {
 // that are known by then are among its links from its start, so that samplers see them. It
 // needs [WithTracerProvider].
 //
-// The span ends when the task does, before its token is sent. A task that nobody asked for
-// under [core.Optional] has a span as well, without a task id.
+// The span ends when the task does, before its token is sent; that it could not be sent is told
+// in a span below it. A message that is refused before its task began has a span of its own.
+// A task that nobody asked for under [core.Optional] has a span as well, without a task id.
 func WithTaskSpans() Option { return option(func(c config) config { c.spans = true; return c }) }
 
 // WithIndexSize sets of how many tokens the bridge remembers the span, from [MinIndexSize] to

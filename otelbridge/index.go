@@ -18,6 +18,10 @@ type tokenName struct {
 	digest core.ShortDigest
 }
 
+func nameOf(v *core.Verified) tokenName { return tokenName{v.TaskID(), v.Digest().Short()} }
+
+func nameOfIssued(i *core.Issued) tokenName { return tokenName{i.TaskID(), i.Digest().Short()} }
+
 // known is what is remembered of a token.
 type known struct {
 	token Token
@@ -32,25 +36,48 @@ type index struct{ ring[tokenName, known] }
 
 func newIndex(size int) *index { return &index{newRing[tokenName, known](size)} }
 
-// claimed has the newest spans that stand for one token, or for one unit of work, already. It
-// is safe for concurrent use.
-type claimed struct{ ring[trace.SpanID, struct{}] }
-
-// claimedSpans is of all bridges of the process: several services may work in one span.
-var claimedSpans = claimed{newRing[trace.SpanID, struct{}](1 << 14)}
-
-// claim tells whether the span stood for no token, and does from now on.
-func (c *claimed) claim(span trace.SpanContext) bool {
-	return c.put(span.SpanID(), func(_ *struct{}, fresh bool) bool { return fresh })
+// know remembers a token that was verified, and returns what is known of it: where it was
+// before if it was here, or where it says it was, or else on the span that it came in.
+func (b *Bridge) know(v *core.Verified, on trace.SpanContext) known {
+	k := known{
+		token: Token{TaskID: v.TaskID(), Workflow: v.Workflow(), IssuedAt: v.IssuedAt()},
+		home:  b.show.home(v.Issuer()), at: place(on),
+	}
+	if b.show.policy.CarryTrace && v.Level() > core.L1 {
+		if said := place(parseTraceParent(v.TraceParent())); said.IsValid() {
+			k.at = said
+		}
+	}
+	b.tokens.put(nameOf(v), func(have *known, fresh bool) bool {
+		if !fresh && have.at.IsValid() {
+			k.at = have.at
+		}
+		*have = k
+		return fresh
+	})
+	return k
 }
 
-// has tells whether the span stands for a token.
-func (c *claimed) has(span trace.SpanContext) bool {
-	_, ok := c.get(span.SpanID())
-	return ok
+// keep remembers a token of this service, and the span that carries it.
+func (b *Bridge) keep(i *core.Issued, on trace.SpanContext) {
+	k := known{
+		token: Token{TaskID: i.TaskID(), Workflow: i.Workflow(), IssuedAt: i.IssuedAt()},
+		home:  true, at: place(on),
+	}
+	b.tokens.put(nameOfIssued(i), func(have *known, fresh bool) bool { *have = k; return fresh })
 }
 
-// ring is a map of bounded size, from which the oldest key goes first.
+// place is a span as something that links point to: without its trace state, in which others
+// may have written anything, and not valid where the span is not sampled and so nowhere.
+func place(sc trace.SpanContext) trace.SpanContext {
+	if !sc.IsSampled() {
+		return trace.SpanContext{}
+	}
+	return bare(sc)
+}
+
+// ring is a map of bounded size, from which the oldest key goes first. A key that is put again
+// is as good as new.
 type ring[K comparable, V any] struct {
 	mu    sync.Mutex
 	place map[K]int
@@ -79,18 +106,26 @@ func (r *ring[K, V]) get(k K) (v V, ok bool) {
 func (r *ring[K, V]) put(k K, change func(v *V, fresh bool) bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n, ok := r.place[k]; ok {
-		return change(&r.vals[n], false)
+	var v V
+	old, known := r.place[k]
+	if known {
+		// Only what is in the older half moves, so that a key that is put again and again
+		// takes two places at most.
+		if (r.next-old+r.size)%r.size <= r.size/2 {
+			return change(&r.vals[old], false)
+		}
+		v = r.vals[old]
 	}
 	n := r.next
 	r.next = (n + 1) % r.size
-	var zero V
 	if n == len(r.keys) {
-		r.keys, r.vals = append(r.keys, k), append(r.vals, zero)
+		r.keys, r.vals = append(r.keys, k), append(r.vals, v)
 	} else {
-		delete(r.place, r.keys[n])
-		r.keys[n], r.vals[n] = k, zero
+		if r.place[r.keys[n]] == n { // or that key has moved
+			delete(r.place, r.keys[n])
+		}
+		r.keys[n], r.vals[n] = k, v
 	}
 	r.place[k] = n
-	return change(&r.vals[n], true)
+	return change(&r.vals[n], !known)
 }

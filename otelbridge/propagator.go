@@ -5,7 +5,9 @@ package otelbridge
 
 import (
 	"context"
+	"sync/atomic"
 
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -17,6 +19,9 @@ import (
 // verified, so it never looks at who sent the message: what becomes of a trace that comes is
 // Policy.Edge. Baggage is taken only under [EdgeContinue]. What goes out is as inner makes it.
 func (b *Bridge) EdgePropagator(inner propagation.TextMapPropagator) propagation.TextMapPropagator {
+	if b.show.policy.Edge == EdgeLink {
+		b.remembers.Store(true)
+	}
 	return &edge{inner, b}
 }
 
@@ -37,21 +42,43 @@ func (e *edge) Extract(ctx context.Context, c propagation.TextMapCarrier) contex
 	return ctx
 }
 
-type arrivedKey struct{}
+type arrivalKey struct{}
 
-// remember keeps the span context that came beside those that count.
-func (e *edge) remember(ctx context.Context, c propagation.TextMapCarrier) context.Context {
-	sc := trace.SpanContextFromContext(e.TextMapPropagator.Extract(context.Background(), c)) //nolint:contextcheck // what is found must not depend on ctx
-	if !sc.IsValid() {
-		return ctx
-	}
-	return context.WithValue(ctx, arrivedKey{}, bare(sc))
+// arrival is a trace that came with a message, until it is known whose that is.
+type arrival struct {
+	b *Bridge
+	// from has what the propagator found, and nothing else.
+	from context.Context //nolint:containedctx // it is how the API has baggage
+	// taken tells that a unit of work began: what else begins below it came of other messages.
+	taken atomic.Bool
 }
 
-// arrived is the span context that was remembered, not valid if none was.
-func arrived(ctx context.Context) trace.SpanContext {
-	sc, _ := ctx.Value(arrivedKey{}).(trace.SpanContext)
-	return sc
+func (a *arrival) span() trace.SpanContext { return trace.SpanContextFromContext(a.from) }
+
+// goOn returns a context in which the trace goes on.
+func (a *arrival) goOn(ctx context.Context) context.Context {
+	if m := baggage.FromContext(a.from); m.Len() > 0 {
+		ctx = baggage.ContextWithBaggage(ctx, m)
+	}
+	return trace.ContextWithRemoteSpanContext(ctx, a.span())
+}
+
+// remember keeps what came beside that which counts.
+func (e *edge) remember(ctx context.Context, c propagation.TextMapCarrier) context.Context {
+	from := e.TextMapPropagator.Extract(context.Background(), c) //nolint:contextcheck // what is found must not depend on ctx
+	if !trace.SpanContextFromContext(from).IsValid() {
+		return ctx
+	}
+	return context.WithValue(ctx, arrivalKey{}, &arrival{b: e.b, from: from})
+}
+
+// arrived returns what was remembered of the message that a unit of work begins with, once.
+func (b *Bridge) arrived(ctx context.Context) (*arrival, bool) {
+	if !b.remembers.Load() {
+		return nil, false
+	}
+	a, ok := ctx.Value(arrivalKey{}).(*arrival)
+	return a, ok && a.b == b && !a.taken.Swap(true)
 }
 
 // SenderPropagator returns a propagator for a listener where it depends on who sent the
@@ -59,10 +86,12 @@ func arrived(ctx context.Context) trace.SpanContext {
 // others are treated as at the edge. For that the message must be verified before: give it to
 // otelhttp inside of httpect.Middleware.
 //
-// Where the message was not verified yet, what came is only remembered, for the span that
-// [WithTaskSpans] begins once it was. Where there is a span already, nothing is taken: it is
-// the parent.
+// Where the message was not verified yet, what came is only remembered. Once it was, the span
+// that [WithTaskSpans] begins goes on with it; a span that was begun in between is the parent
+// of all that follows, and gets a link to it. For [WithTaskSpans] with httpect outermost, call
+// Extract in a handler around it. Where there is a span already, nothing is taken.
 func (b *Bridge) SenderPropagator(inner propagation.TextMapPropagator) propagation.TextMapPropagator {
+	b.remembers.Store(true)
 	return &bySender{edge{inner, b}}
 }
 
@@ -75,12 +104,12 @@ func (s *bySender) Extract(ctx context.Context, c propagation.TextMapCarrier) co
 	}
 	r, ok := core.ReceivedFromContext(ctx)
 	switch {
-	case !ok:
-		return s.remember(ctx, c)
-	case s.b.fromHome(r):
+	case ok && s.b.fromHome(r), s.b.show.policy.Edge == EdgeContinue:
 		return s.TextMapPropagator.Extract(ctx, c)
+	case ok:
+		return s.edge.Extract(ctx, c)
 	}
-	return s.edge.Extract(ctx, c)
+	return s.remember(ctx, c)
 }
 
 // fromHome tells whether a message is of this service's own trust domain: its sender, or
