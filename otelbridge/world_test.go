@@ -26,6 +26,7 @@ import (
 type party struct {
 	*ecttest.Agent
 	spans   *tracetest.SpanRecorder
+	balance *balance
 	tracers *sdktrace.TracerProvider
 	bridge  *otelbridge.Bridge
 	service *core.Service
