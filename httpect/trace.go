@@ -20,9 +20,9 @@ import (
 // leads. It is for clients without a [Transport], which does the same, and for what sets such
 // headers further in than one:
 //
-//	base := httpect.NewTraceGuard(service, nil)
-//	otel := otelhttp.NewTransport(base)
-//	transport := httpect.NewTransport(service, otel)
+//	guard, err := httpect.NewTraceGuard(service, nil)
+//	...
+//	transport, err := httpect.NewTransport(service, otelhttp.NewTransport(guard))
 //
 // It is an error if the service is nil, or an endpoint of its audiences that looks like HTTP
 // is no origin in the form of [Origin]. What it returns is safe for concurrent use.
