@@ -134,7 +134,7 @@ func (k *call) serialize(req any) error {
 }
 
 // dispatch issues the token of the call and returns the context that carries it.
-func (k *call) dispatch(ctx context.Context) (context.Context, error) {
+func (k *call) dispatch(ctx context.Context, method string) (context.Context, error) {
 	task, _ := core.TaskFromContext(ctx)
 	d, err := task.Dispatch(ctx, k.to, core.DispatchInput{OutHash: k.known})
 	if err != nil {
@@ -155,7 +155,31 @@ func (k *call) dispatch(ctx context.Context) (context.Context, error) {
 	}
 	md[core.CarrierTokens] = tokens[:n:n]
 	k.d = d
-	return metadata.NewOutgoingContext(ctx, md), nil
+	return &sendingContext{metadata.NewOutgoingContext(ctx, md), method, d}, nil
+}
+
+// sendingContext is the context of a call that a dispatch goes with.
+type sendingContext struct {
+	context.Context //nolint:containedctx // it is one itself
+	method          string
+	d               *core.Dispatch
+}
+
+type sendingKey struct{}
+
+// Value implements context.Context.
+func (c *sendingContext) Value(key any) any {
+	if key == (sendingKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// sends tells observers of an attempt of a call, on the context that it is made in.
+func sends(ctx context.Context, method string) {
+	if c, ok := ctx.Value(sendingKey{}).(*sendingContext); ok && c.method == method {
+		c.d.Sent(ctx)
+	}
 }
 
 // dispatchError is the error of a call that was not made.

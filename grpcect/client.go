@@ -78,7 +78,7 @@ func (c *client) unary(ctx context.Context, method string, req, reply any, cc *g
 		return false, err
 	}
 	defer k.free()
-	out, err := k.dispatch(ctx)
+	out, err := k.dispatch(ctx, method)
 	if err != nil {
 		return false, err
 	}

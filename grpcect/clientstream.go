@@ -118,7 +118,7 @@ func (s *clientStream) begins(err error) error {
 }
 
 func (s *clientStream) start(k *call) error {
-	ctx, err := k.dispatch(s.ctx)
+	ctx, err := k.dispatch(s.ctx, s.method)
 	if err != nil {
 		return err
 	}

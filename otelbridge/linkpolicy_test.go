@@ -138,8 +138,8 @@ func TestLinkPolicy(t *testing.T) {
 						secrets = append(secrets, from.Identity)
 					}
 					for _, s := range secrets {
-						if strings.Contains(everything(got), s) {
-							t.Errorf("%q of a head that is withheld is on the span:\n%s", s, everything(got))
+						if strings.Contains(allOf(got), s) {
+							t.Errorf("%q of a head that is withheld is on the span:\n%s", s, allOf(got))
 						}
 					}
 				})

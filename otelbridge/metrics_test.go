@@ -177,7 +177,7 @@ func TestMetricsOfCodesOfOthers(t *testing.T) {
 	for _, code := range []core.Code{0, 200, core.Code(len(core.Codes()) + 1)} {
 		s := newStage(t, nil)
 		s.d.Fail(core.NewError(code, nil))
-		s.take(t, core.Enforce, code, core.TransportHTTP, s.token().Sign(t))
+		s.take(t, core.Enforce, core.CodeUnavailable, core.TransportHTTP, s.token().Sign(t))
 		want := and(judged("ect.code=unavailable,ect.transport=http", 1), refusal("ect.code=unavailable,ect.transport=http"))
 		if diff := cmp.Diff(want, s.counts(t)); diff != "" {
 			t.Errorf("code %d (-want +got):\n%s", code, diff)

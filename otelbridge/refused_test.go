@@ -48,9 +48,9 @@ func onStage(t *testing.T, m ecttest.Message, c ecttest.Contents, opts ...otelbr
 	return w, scene
 }
 
-// judged holds the span of a message against what came of it. Of what was refused it has the
+// judgedBy holds the span of a message against what came of it. Of what was refused it has the
 // code, and nothing of the tokens, unless it had been accepted before its content was seen.
-func judged(t *testing.T, s sdktrace.ReadOnlySpan, code core.Code, content bool, values []string) {
+func judgedBy(t *testing.T, s sdktrace.ReadOnlySpan, code core.Code, content bool, values []string) {
 	t.Helper()
 	if code == 0 {
 		wantAttrs(t, s, map[attribute.Key]string{otelbridge.AttrResult: otelbridge.ResultAccepted, otelbridge.AttrErrorType: ""})
@@ -68,7 +68,7 @@ func judged(t *testing.T, s sdktrace.ReadOnlySpan, code core.Code, content bool,
 	if content && attr(s.Attributes(), otelbridge.AttrPredecessorCount) != "" {
 		return
 	}
-	text := everything(s)
+	text := allOf(s)
 	for _, v := range values {
 		for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ',' || r == ' ' }) {
 			u, err := core.ParseWithoutVerification(part)
@@ -147,7 +147,7 @@ func TestRefusedOverHTTP(t *testing.T) {
 						t.Fatalf("status = %d, want the code %v", resp.StatusCode, a.Code)
 					}
 					w.settled(t)
-					judged(t, w.one(t), a.Code, m.Content, a.Values)
+					judgedBy(t, w.one(t), a.Code, m.Content, a.Values)
 					seen[a.Code.Class()] = true
 					if m.Content && a.Code != 0 {
 						return // it may stay claimed, so that the next is a replay
@@ -208,7 +208,7 @@ func TestRefusedOverGRPC(t *testing.T) {
 							t.Fatalf("err = %v, want the code %v", err, a.Code)
 						}
 						w.settled(t)
-						judged(t, w.one(t), a.Code, m.Content, a.Values)
+						judgedBy(t, w.one(t), a.Code, m.Content, a.Values)
 						seen[a.Code.Class()] = true
 						if m.Content && a.Code != 0 {
 							return // as over HTTP

@@ -201,8 +201,8 @@ func eventsOf(s sdktrace.ReadOnlySpan, name string) (all []sdktrace.Event) {
 	return all
 }
 
-// everything returns all text of a span.
-func everything(s sdktrace.ReadOnlySpan) string {
+// allOf returns all text of a span.
+func allOf(s sdktrace.ReadOnlySpan) string {
 	var b strings.Builder
 	attrs := func(kvs []attribute.KeyValue) {
 		for _, kv := range kvs {
@@ -282,7 +282,7 @@ func (b *brokenSigner) Sign(ctx context.Context, input []byte) ([]byte, error) {
 	return b.Signer.Sign(ctx, input)
 }
 
-// sampler samples everything, and keeps what it was asked with.
+// sampler samples allOf, and keeps what it was asked with.
 type sampler struct {
 	mu     sync.Mutex
 	asked  []sdktrace.SamplingParameters
