@@ -36,7 +36,7 @@ func (e *edge) Extract(ctx context.Context, c propagation.TextMapCarrier) contex
 	case EdgeContinue:
 		return e.TextMapPropagator.Extract(ctx, c)
 	case EdgeLink:
-		return e.remember(ctx, c)
+		return e.remember(ctx, c, false)
 	case EdgeRestart:
 	}
 	return ctx
@@ -47,6 +47,8 @@ type arrivalKey struct{}
 // arrival is a trace that came with a message, until it is known whose that is.
 type arrival struct {
 	b *Bridge
+	// bySender tells that it depends on who sent the message what becomes of it.
+	bySender bool
 	// from has what the propagator found, and nothing else.
 	from context.Context //nolint:containedctx // it is how the API has baggage
 	// taken tells that a unit of work began: what else begins below it came of other messages.
@@ -64,12 +66,12 @@ func (a *arrival) goOn(ctx context.Context) context.Context {
 }
 
 // remember keeps what came beside that which counts.
-func (e *edge) remember(ctx context.Context, c propagation.TextMapCarrier) context.Context {
+func (e *edge) remember(ctx context.Context, c propagation.TextMapCarrier, bySender bool) context.Context {
 	from := e.TextMapPropagator.Extract(context.Background(), c) //nolint:contextcheck // what is found must not depend on ctx
 	if !trace.SpanContextFromContext(from).IsValid() {
 		return ctx
 	}
-	return context.WithValue(ctx, arrivalKey{}, &arrival{b: e.b, from: from})
+	return context.WithValue(ctx, arrivalKey{}, &arrival{b: e.b, bySender: bySender, from: from})
 }
 
 // arrived returns what was remembered of the message that a unit of work begins with, once.
@@ -89,7 +91,9 @@ func (b *Bridge) arrived(ctx context.Context) (*arrival, bool) {
 // Where the message was not verified yet, what came is only remembered. Once it was, the span
 // that [WithTaskSpans] begins goes on with it; a span that was begun in between is the parent
 // of all that follows, and gets a link to it. For [WithTaskSpans] with httpect outermost, call
-// Extract in a handler around it. Where there is a span already, nothing is taken.
+// Extract in a handler around it. Where there is a span already, nothing is taken. Without
+// [WithTaskSpans] and with httpect outermost, no unit of work begins in the span that otelhttp
+// begins, so that [EdgeLink] is [EdgeRestart] there.
 func (b *Bridge) SenderPropagator(inner propagation.TextMapPropagator) propagation.TextMapPropagator {
 	b.remembers.Store(true)
 	return &bySender{edge{inner, b}}
@@ -109,7 +113,7 @@ func (s *bySender) Extract(ctx context.Context, c propagation.TextMapCarrier) co
 	case ok:
 		return s.edge.Extract(ctx, c)
 	}
-	return s.remember(ctx, c)
+	return s.remember(ctx, c, true)
 }
 
 // fromHome tells whether a message is of this service's own trust domain: its sender, or

@@ -57,7 +57,7 @@ func (b *Bridge) entered(ctx context.Context, r *core.Received) (context.Context
 	if r == nil {
 		return ctx, u
 	}
-	if ok && (b.show.policy.Edge == EdgeLink || b.fromHome(r)) {
+	if ok && (b.show.policy.Edge == EdgeLink || came.bySender && b.fromHome(r)) {
 		span.AddLink(trace.Link{SpanContext: bare(came.span())})
 	}
 	u.workflow, u.heads = r.Workflow(), u.first[:0]
@@ -86,7 +86,7 @@ func (b *Bridge) begin(ctx context.Context, r *core.Received) (context.Context, 
 	var links []trace.Link
 	if ok {
 		switch {
-		case b.fromHome(r):
+		case came.bySender && b.fromHome(r):
 			ctx = came.goOn(ctx)
 		case b.show.policy.Edge == EdgeLink:
 			links = append(links, trace.Link{SpanContext: bare(came.span())})
