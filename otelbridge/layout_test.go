@@ -1,0 +1,390 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package otelbridge_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/ecttest"
+	"github.com/go-ect/ect/grpcect"
+	"github.com/go-ect/ect/httpect"
+	"github.com/go-ect/ect/otelbridge"
+)
+
+// TestHTTPOutside: without a span outside, the middleware writes nothing unless it was asked to
+// begin one, and then otelhttp's own is below it.
+func TestHTTPOutside(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		d := ecttest.NewDomain()
+		from := d.Agent(t, "from")
+		s := setup{show: otelbridge.ShowTasks()}
+		if own {
+			s = taskSpans()
+		}
+		w := newTraced(t, d, "to", s)
+		server := httptest.NewServer(httpect.Middleware(w.service)(otel(w, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			task, _ := core.TaskFromContext(r.Context())
+			if _, err := task.Step(r.Context(), "step", core.StepInput{}); err != nil {
+				t.Error(err)
+			}
+		}), w.bridge.SenderPropagator(w3c))))
+		defer server.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := inFlow(from, w.Identity, flow()).Sign(t)
+		req.Header.Set(httpect.FieldName, token)
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		w.settled(t)
+		inner := w.named(t, "serve")
+		wantAttrs(t, inner, map[attribute.Key]string{otelbridge.AttrKind: "step", otelbridge.AttrResult: ""})
+		if !own {
+			if w.one(t) != inner {
+				t.Error("a span that nobody asked for")
+			}
+			continue
+		}
+		outer := w.named(t, otelbridge.SpanName)
+		wantAttrs(t, outer, map[attribute.Key]string{otelbridge.AttrKind: "task", otelbridge.AttrResult: otelbridge.ResultAccepted})
+		wantCounts(t, outer, 2, 0) // the head and the step
+		if inner.Parent().SpanID() != outer.SpanContext().SpanID() || outer.SpanKind() != trace.SpanKindServer {
+			t.Error("otelhttp's span is not below one for a server")
+		}
+		if got, want := events(outer, otelbridge.EventPredecessor), []string{idOf(t, token), attr(inner.Attributes(), otelbridge.AttrTaskID)}; !slices.Equal(got, want) {
+			t.Errorf("the predecessors are %q, want %q", got, want)
+		}
+	}
+}
+
+// TestNoInstrumentation: where nothing begins a span, nothing is written, and all works.
+func TestNoInstrumentation(t *testing.T) {
+	d := ecttest.NewDomain()
+	a, b := d.Agent(t, "a"), d.Agent(t, "b")
+	w := newTraced(t, d, "b", setup{show: showAll(), to: []core.Audience{{ID: a.Identity, Tokens: true}}})
+	server := httptest.NewServer(httpect.Middleware(w.service)(http.NotFoundHandler()))
+	defer server.Close()
+	c := newTraced(t, d, "a", setup{show: showAll(), to: []core.Audience{
+		{ID: b.Identity, Tokens: true, Endpoints: []string{server.URL}, Answer: core.AnswerRequired},
+	}})
+	transport, err := httpect.NewTransport(c.service, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, task, err := c.service.StartTask(t.Context(), "job")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := get(ctx, t, &http.Client{Transport: transport}, server.URL); err != nil || status != http.StatusNotFound {
+		t.Fatalf("status = %d, %v", status, err)
+	}
+	if issued := done(ctx, t, task); len(issued.Claims().Pred) != 1 {
+		t.Errorf("the task comes after %d, want the answer", len(issued.Claims().Pred))
+	}
+	for _, w := range []*party{w, c} {
+		if n, _ := w.balance.counts(); n != 0 {
+			t.Errorf("%s began %d spans", w.Identity, n)
+		}
+	}
+}
+
+// TestGRPC: with otelgrpc's stats handlers on both sides, a server's span stands for the task,
+// and the caller has an event for the dispatch and one for the answer.
+func TestGRPC(t *testing.T) {
+	for _, stream := range []bool{false, true} {
+		d := ecttest.NewDomain()
+		a, b := d.Agent(t, "a"), d.Agent(t, "b")
+		w := newTraced(t, d, "b", setup{show: showAll(), to: []core.Audience{{ID: a.Identity, Tokens: true}}})
+		address := listen(t, &talker{}, append(grpcect.ServerOptions(w.service), grpc.StatsHandler(otelgrpc.NewServerHandler(
+			otelgrpc.WithTracerProvider(w.tracers), otelgrpc.WithPropagators(w3c))))...)
+		c := newTraced(t, d, "a", setup{show: showAll(), to: []core.Audience{
+			{ID: b.Identity, Tokens: true, Answer: core.AnswerRequired, Trace: core.TraceParent},
+		}})
+		client := connect(t, address, append(grpcect.DialOptions(c.service, grpcect.WithAudience(b.Identity)), grpc.WithStatsHandler(
+			otelgrpc.NewClientHandler(otelgrpc.WithTracerProvider(c.tracers), otelgrpc.WithPropagators(w3c))))...)
+		ctx, span := c.start(t.Context(), "job")
+		ctx, task, err := c.service.StartTask(ctx, "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stream {
+			err = chat(ctx, client)
+		} else {
+			_, err = client.UnaryCall(ctx, &grpc_testing.SimpleRequest{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		issued := done(ctx, t, task)
+		span.End()
+		w.settled(t)
+		c.settled(t)
+		served, job := w.one(t), c.named(t, "job")
+		answer := issued.Claims().Pred[0].String()
+		wantAttrs(t, served, map[attribute.Key]string{otelbridge.AttrTaskID: answer, otelbridge.AttrKind: "task", otelbridge.AttrResult: otelbridge.ResultAccepted})
+		wantCounts(t, served, 1, 0)
+		dispatches := c.dispatches()
+		if got := events(served, otelbridge.EventPredecessor); !slices.Equal(got, dispatches) {
+			t.Errorf("the server's predecessors are %q, want the dispatch %q", got, dispatches)
+		}
+		if got := c.eventIDs(otelbridge.EventAnswer); !slices.Equal(got, []string{answer}) {
+			t.Errorf("the caller's answers are %q, want %q", got, answer)
+		}
+		if got := events(job, otelbridge.EventPredecessor); !slices.Contains(got, answer) {
+			t.Errorf("the caller's predecessors are %q, want %q among them", got, answer)
+		}
+	}
+}
+
+// dispatches returns the ids of the dispatches that the party's spans tell of, as what they
+// stand for or in an event.
+func (w *party) dispatches() (ids []string) {
+	for _, s := range w.spans.Ended() {
+		if attr(s.Attributes(), otelbridge.AttrKind) == "dispatch" {
+			ids = append(ids, attr(s.Attributes(), otelbridge.AttrTaskID))
+		}
+	}
+	return append(ids, w.eventIDs(otelbridge.EventDispatch)...)
+}
+
+// eventIDs returns the task ids of the events of a name, on all spans.
+func (w *party) eventIDs(name string) (ids []string) {
+	for _, s := range w.spans.Ended() {
+		ids = append(ids, events(s, name)...)
+	}
+	return ids
+}
+
+// chat makes a call with streams both ways.
+func chat(ctx context.Context, client grpc_testing.TestServiceClient) error {
+	st, err := client.FullDuplexCall(ctx)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		if err := st.Send(payload("a")); err != nil {
+			return err
+		}
+		if _, err := st.Recv(); err != nil {
+			return err
+		}
+	}
+	if err := st.CloseSend(); err != nil {
+		return err
+	}
+	for err == nil {
+		_, err = st.Recv()
+	}
+	if err.Error() == "EOF" {
+		return nil
+	}
+	return err
+}
+
+// TestQueue: what is taken from a queue leads back to the span that put it there, where tokens
+// may say which that was, and has the same ids where not.
+func TestQueue(t *testing.T) {
+	for _, carry := range []bool{false, true} {
+		d := ecttest.NewDomain()
+		b := d.Agent(t, "b")
+		show := otelbridge.ShowTasks()
+		show.CarryTrace = carry
+		from := newTraced(t, d, "a", setup{show: show, to: []core.Audience{{ID: b.Identity, Tokens: true, Trace: core.TraceParent}}})
+		asked := &sampler{decide: sdktrace.AlwaysSample()}
+		s := taskSpans()
+		s.show, s.sdk = show, []sdktrace.TracerProviderOption{sdktrace.WithSampler(asked)}
+		to := newTraced(t, d, "b", s)
+
+		ctx, put := from.start(t.Context(), "put", trace.WithSpanKind(trace.SpanKindProducer))
+		ctx, task, err := from.service.StartTask(ctx, "put")
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := core.MapCarrier{}
+		if _, err := core.Inject(ctx, message, b.Identity, core.DispatchInput{}); err != nil {
+			t.Fatal(err)
+		}
+		done(ctx, t, task)
+		put.End()
+		dispatched := from.eventIDs(otelbridge.EventDispatch)
+		if len(dispatched) != 1 {
+			t.Fatalf("the dispatches are %q, want one", dispatched)
+		}
+
+		// Once in a span of the consumer's, and once where there is none.
+		for _, own := range []bool{false, true} {
+			ctx, name := t.Context(), "get"
+			if own {
+				name = otelbridge.SpanName
+				if _, err := core.Inject(renewed(t, from), message, b.Identity, core.DispatchInput{}); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				ctx, _ = to.start(ctx, name)
+			}
+			ctx, task, err := core.Extract(ctx, to.service, message, core.ExtractInput{Action: "get"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			done(ctx, t, task)
+			to.end(ctx)
+			got := to.named(t, name)
+			wantCounts(t, got, 1, 0)
+			if ids := events(got, otelbridge.EventPredecessor); !slices.Equal(ids, []string{idOf(t, message[core.CarrierTokens][0])}) {
+				t.Errorf("the predecessors are %q", ids)
+			}
+			if linked := len(got.Links()) == 1; linked != carry {
+				t.Errorf("own %t: %d links, want one where tokens carry the trace: %t", own, len(got.Links()), carry)
+			}
+			if carry && !own && got.Links()[0].SpanContext.SpanID() != put.SpanContext().SpanID() {
+				t.Error("the link does not lead to the producer")
+			}
+			for _, p := range asked.of(name) {
+				if early := len(p.Links) == 1; early != (own && carry) {
+					t.Errorf("own %t: the sampler sees %d links", own, len(p.Links))
+				}
+			}
+		}
+	}
+}
+
+// renewed returns a context with a task, and a span that is sampled.
+func renewed(t *testing.T, w *party) context.Context {
+	t.Helper()
+	ctx, _ := w.start(t.Context(), "put again")
+	ctx, _, err := w.service.StartTask(ctx, "put again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// TestStartTask: a root task is on the span that it began in, or on that in which it ends.
+func TestStartTask(t *testing.T) {
+	d := ecttest.NewDomain()
+	w := newTraced(t, d, "a", setup{show: otelbridge.ShowTasks()})
+	root := func(ctx context.Context) (context.Context, *core.Task) {
+		ctx, task, err := w.service.StartTask(ctx, "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ctx, task
+	}
+	// Without a span.
+	ctx, task := root(t.Context())
+	if done(ctx, t, task); len(w.spans.Ended()) != 0 {
+		t.Error("a span that nobody asked for")
+	}
+	for _, c := range []struct {
+		name string
+		run  func(name string) *core.Issued
+	}{
+		{"begun after it", func(name string) *core.Issued {
+			ctx, task := root(t.Context())
+			ctx, span := w.start(ctx, name)
+			defer span.End()
+			return done(ctx, t, task)
+		}},
+		{"a client's", func(name string) *core.Issued {
+			ctx, span := w.start(t.Context(), name, trace.WithSpanKind(trace.SpanKindClient))
+			defer span.End()
+			ctx, task := root(ctx)
+			return done(ctx, t, task)
+		}},
+		{"a second, as the first is over", func(name string) *core.Issued {
+			ctx, span := w.start(t.Context(), "over")
+			ctx, task := root(ctx)
+			span.End()
+			ctx, span = w.start(ctx, name)
+			defer span.End()
+			return done(ctx, t, task)
+		}},
+		{"with one below", func(name string) *core.Issued {
+			ctx, span := w.start(t.Context(), name)
+			defer span.End()
+			ctx, task := root(ctx)
+			below, span := w.start(ctx, "below")
+			defer span.End()
+			return done(below, t, task)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			issued := c.run(c.name)
+			s := w.named(t, c.name)
+			wantAttrs(t, s, map[attribute.Key]string{
+				otelbridge.AttrTaskID: issued.TaskID().String(), otelbridge.AttrKind: "task", otelbridge.AttrOutcome: "ok", otelbridge.AttrResult: "",
+			})
+			wantCounts(t, s, 0, 0)
+		})
+	}
+}
+
+// TestTransports: over HTTP a call's span stands for the dispatch where otelhttp is outside of
+// the transport. Where it is inside the dispatch is an event of the caller's.
+func TestTransports(t *testing.T) {
+	for _, inside := range []bool{false, true} {
+		d := ecttest.NewDomain()
+		a, b := d.Agent(t, "a"), d.Agent(t, "b")
+		w := newTraced(t, d, "b", setup{show: otelbridge.ShowTasks(), to: []core.Audience{{ID: a.Identity, Tokens: true}}})
+		server := httptest.NewServer(httpect.Middleware(w.service)(http.NotFoundHandler()))
+		defer server.Close()
+		c := newTraced(t, d, "a", setup{show: otelbridge.ShowTasks(), to: []core.Audience{
+			{ID: b.Identity, Tokens: true, Endpoints: []string{server.URL}, Answer: core.AnswerRequired},
+		}})
+		traced := func(base http.RoundTripper) http.RoundTripper {
+			return otelhttp.NewTransport(base, otelhttp.WithTracerProvider(c.tracers), otelhttp.WithPropagators(w3c))
+		}
+		var base http.RoundTripper
+		if inside {
+			base = traced(http.DefaultTransport)
+		}
+		transport, err := httpect.NewTransport(c.service, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := &http.Client{Transport: transport}
+		if !inside {
+			client.Transport = traced(transport)
+		}
+		ctx, span := c.start(t.Context(), "job")
+		ctx, task, err := c.service.StartTask(ctx, "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := get(ctx, t, client, server.URL); err != nil {
+			t.Fatal(err)
+		}
+		done(ctx, t, task)
+		span.End()
+		call, job := c.named(t, "HTTP GET"), c.named(t, "job")
+		if stands := attr(call.Attributes(), otelbridge.AttrKind) == "dispatch"; stands == inside {
+			t.Errorf("inside %t: the call's span stands for the dispatch: %t", inside, stands)
+		}
+		for span, is := range map[sdktrace.ReadOnlySpan]bool{call: !inside, job: inside} {
+			if n := len(events(span, otelbridge.EventAnswer)); (n == 1) != is {
+				t.Errorf("inside %t: %d answers on %q", inside, n, span.Name())
+			}
+		}
+		if n := len(c.dispatches()); n != 1 {
+			t.Errorf("inside %t: %d dispatches are told of", inside, n)
+		}
+	}
+}
