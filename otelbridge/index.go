@@ -111,7 +111,7 @@ func (r *ring[K, V]) put(k K, change func(v *V, fresh bool) bool) bool {
 	if known {
 		// Only what is in the older half moves, so that a key that is put again and again
 		// takes two places at most.
-		if (r.next-old+r.size)%r.size <= r.size/2 {
+		if (r.next-old-1+r.size)%r.size < r.size/2 {
 			return change(&r.vals[old], false)
 		}
 		v = r.vals[old]

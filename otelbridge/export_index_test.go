@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: The go-ect authors
+// SPDX-License-Identifier: Apache-2.0
+
+package otelbridge
+
+import (
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/go-ect/ect/core"
+)
+
+// Ring is what the index and the claimed spans are made of.
+type Ring struct{ ring[int, string] }
+
+func NewRing(size int) *Ring { return &Ring{newRing[int, string](size)} }
+
+// Put sets the value of a key, and tells whether it is fresh.
+func (r *Ring) Put(k int, v string) bool {
+	return r.put(k, func(have *string, fresh bool) bool { *have = v; return fresh })
+}
+
+func (r *Ring) Get(k int) (string, bool) { return r.get(k) }
+
+// Len returns how many keys there are, and how much room they take.
+func (r *Ring) Len() (keys, places int) { return len(r.place), len(r.keys) }
+
+// Where returns where a token was that was verified here, as far as that is remembered.
+func (b *Bridge) Where(v *core.Verified) (trace.SpanContext, bool) {
+	k, ok := b.tokens.get(nameOf(v))
+	return k.at, ok
+}
+
+// Remembered returns every place that the bridge remembers of tokens.
+func (b *Bridge) Remembered() (tokens int, places []trace.SpanContext) {
+	b.tokens.mu.Lock()
+	defer b.tokens.mu.Unlock()
+	for _, n := range b.tokens.place {
+		if at := b.tokens.vals[n].at; at.IsValid() {
+			places = append(places, at)
+		}
+	}
+	return len(b.tokens.place), places
+}
