@@ -74,7 +74,8 @@ const (
 	EventAnswer = "ect.answer"
 	// EventTask is a task token that ended in a span which stands for another token.
 	EventTask = "ect.task"
-	// EventRefused is an answer that was refused, in the span of a caller who may go on.
+	// EventRefused is an answer that was refused, in the span of a caller who may go on, or a
+	// message from a queue, in the span of a task that goes on.
 	EventRefused = "ect.refused"
 	// EventUnsent is a token that somebody asked for and that could not be sent.
 	EventUnsent = "ect.unsent"
