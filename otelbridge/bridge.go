@@ -160,7 +160,7 @@ func (b *Bridge) TraceParent(ctx context.Context) string {
 		return ""
 	}
 	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), bare(sc)), carrier)
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), bare(sc)), carrier) //nolint:contextcheck // it is a formatter here
 	return carrier.Get(traceparent)
 }
 

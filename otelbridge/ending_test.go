@@ -234,7 +234,7 @@ func TestEndingsOverGRPC(t *testing.T) {
 				}}, opts...))
 				ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{core.CarrierTokens: values})
 				if stream {
-					drain(ctx, client, payload("a")) //nolint:errcheck // the spans say what came of it
+					drain(ctx, client, payload("a"))
 				} else {
 					client.UnaryCall(ctx, &grpc_testing.SimpleRequest{}) //nolint:errcheck // as above
 				}

@@ -67,7 +67,8 @@ func (a *arrival) goOn(ctx context.Context) context.Context {
 
 // remember keeps what came beside that which counts.
 func (e *edge) remember(ctx context.Context, c propagation.TextMapCarrier, bySender bool) context.Context {
-	from := e.TextMapPropagator.Extract(context.Background(), c) //nolint:contextcheck // what is found must not depend on ctx
+	// What is found must not depend on ctx.
+	from := e.TextMapPropagator.Extract(context.Background(), c)
 	if !trace.SpanContextFromContext(from).IsValid() {
 		return ctx
 	}

@@ -206,7 +206,7 @@ func allOf(s sdktrace.ReadOnlySpan) string {
 	var b strings.Builder
 	attrs := func(kvs []attribute.KeyValue) {
 		for _, kv := range kvs {
-			fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.Emit())
+			fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.String())
 		}
 	}
 	place := func(sc trace.SpanContext) {

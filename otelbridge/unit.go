@@ -195,7 +195,7 @@ func (u *unit) Answered(ctx context.Context, _ *core.Issued, r *core.Received) {
 		return
 	}
 	for _, v := range r.Heads() {
-		k := u.b.know(v, span.SpanContext()) // the span of the call leads to it
+		k := u.b.know(v, span.SpanContext()) //nolint:contextcheck // the span of the call leads to it
 		attrs := make([]attribute.KeyValue, 0, 6)
 		if u.b.show.admits(r.Workflow(), k.token.Workflow, k.home) {
 			attrs = u.b.verified(attrs, v, k.token)

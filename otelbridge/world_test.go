@@ -36,12 +36,12 @@ type party struct {
 
 var w3c = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 
-func newParty(t *testing.T, d *ecttest.Domain, name string, p otelbridge.Policy, opts ...otelbridge.Option) *party {
+func newParty(t *testing.T, d *ecttest.Domain, name string, p otelbridge.Policy) *party {
 	t.Helper()
 	w := &party{Agent: d.Agent(t, name), spans: tracetest.NewSpanRecorder()}
 	w.tracers = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans))
 	var err error
-	if w.bridge, err = otelbridge.New(w.Identity, p, append(opts, otelbridge.WithTracerProvider(w.tracers))...); err != nil {
+	if w.bridge, err = otelbridge.New(w.Identity, p, otelbridge.WithTracerProvider(w.tracers)); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -91,7 +91,7 @@ func get(ctx context.Context, t *testing.T, c *http.Client, url string) (int, er
 func attr(kvs []attribute.KeyValue, k attribute.Key) string {
 	for _, kv := range kvs {
 		if kv.Key == k {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
