@@ -127,7 +127,7 @@ func judgeEdge(t *testing.T, all []sdktrace.ReadOnlySpan, name string, want outc
 	t.Helper()
 	found := false
 	for _, s := range all {
-		text := everything(s)
+		text := allOf(s)
 		if strings.Contains(text, "bag=") || strings.Contains(text, cameBag) {
 			t.Errorf("baggage is on span %q", s.Name())
 		}

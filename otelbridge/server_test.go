@@ -147,7 +147,7 @@ func TestEquivocation(t *testing.T) {
 	if e := eventsOf(s, otelbridge.EventEquivocation); len(e) != 1 || len(e[0].Attributes) != 0 {
 		t.Errorf("the events are %v", s.Events())
 	}
-	judged(t, s, core.CodeEquivocation, false, []string{first.Sign(t)})
+	judgedBy(t, s, core.CodeEquivocation, false, []string{first.Sign(t)})
 }
 
 // TestTwoObservers: two bridges on one service, or bridges of two services, lose nothing of
