@@ -270,6 +270,16 @@ func TestNoop(t *testing.T) {
 	if n, _ := b.Remembered(); n != 0 {
 		t.Errorf("%d tokens are remembered", n)
 	}
+	_, task, err = core.Extract(t.Context(), s, core.MapCarrier{core.CarrierTokens: {d.Agent(t, "from").Token(a.Identity).Sign(t)}}, core.ExtractInput{Action: "take"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	received, _ := task.Received()
+	for _, r := range []*core.Received{nil, received} {
+		if _, watch := b.Observer().Entered(t.Context(), r); watch != nil {
+			t.Error("a unit of work is watched whose span does nothing")
+		}
+	}
 }
 
 // TestConcurrentSafe: many goroutines dispatch in one task, in spans of their own and in the

@@ -57,7 +57,7 @@ func (b *Bridge) entered(ctx context.Context, r *core.Received) (context.Context
 	if r == nil {
 		return ctx, u
 	}
-	if ok && (b.show.policy.Edge == EdgeLink || came.bySender && b.fromHome(r)) {
+	if ok && (b.show.policy.Edge == EdgeLink || b.fromHome(r)) {
 		span.AddLink(trace.Link{SpanContext: bare(came.span())})
 	}
 	u.workflow, u.heads = r.Workflow(), u.first[:0]
