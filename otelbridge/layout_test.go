@@ -4,23 +4,18 @@
 package otelbridge_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"testing"
 
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/ecttest"
-	"github.com/go-ect/ect/grpcect"
 	"github.com/go-ect/ect/httpect"
 	"github.com/go-ect/ect/otelbridge"
 )
@@ -107,54 +102,6 @@ func TestNoInstrumentation(t *testing.T) {
 	}
 }
 
-// TestGRPC: with otelgrpc's stats handlers on both sides, a server's span stands for the task,
-// and the caller has an event for the dispatch and one for the answer.
-func TestGRPC(t *testing.T) {
-	for _, stream := range []bool{false, true} {
-		d := ecttest.NewDomain()
-		a, b := d.Agent(t, "a"), d.Agent(t, "b")
-		w := newTraced(t, d, "b", setup{show: showAll(), to: []core.Audience{{ID: a.Identity, Tokens: true}}})
-		address := listen(t, &talker{}, append(grpcect.ServerOptions(w.service), grpc.StatsHandler(otelgrpc.NewServerHandler(
-			otelgrpc.WithTracerProvider(w.tracers), otelgrpc.WithPropagators(w3c))))...)
-		c := newTraced(t, d, "a", setup{show: showAll(), to: []core.Audience{
-			{ID: b.Identity, Tokens: true, Answer: core.AnswerRequired, Trace: core.TraceParent},
-		}})
-		client := connect(t, address, append(grpcect.DialOptions(c.service, grpcect.WithAudience(b.Identity)), grpc.WithStatsHandler(
-			otelgrpc.NewClientHandler(otelgrpc.WithTracerProvider(c.tracers), otelgrpc.WithPropagators(w3c))))...)
-		ctx, span := c.start(t.Context(), "job")
-		ctx, task, err := c.service.StartTask(ctx, "job")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stream {
-			err = chat(ctx, client)
-		} else {
-			_, err = client.UnaryCall(ctx, &grpc_testing.SimpleRequest{})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		issued := done(ctx, t, task)
-		span.End()
-		w.settled(t)
-		c.settled(t)
-		served, job := w.one(t), c.named(t, "job")
-		answer := issued.Claims().Pred[0].String()
-		wantAttrs(t, served, map[attribute.Key]string{otelbridge.AttrTaskID: answer, otelbridge.AttrKind: "task", otelbridge.AttrResult: otelbridge.ResultAccepted})
-		wantCounts(t, served, 1, 0)
-		dispatches := c.dispatches()
-		if got := events(served, otelbridge.EventPredecessor); !slices.Equal(got, dispatches) {
-			t.Errorf("the server's predecessors are %q, want the dispatch %q", got, dispatches)
-		}
-		if got := c.eventIDs(otelbridge.EventAnswer); !slices.Equal(got, []string{answer}) {
-			t.Errorf("the caller's answers are %q, want %q", got, answer)
-		}
-		if got := events(job, otelbridge.EventPredecessor); !slices.Contains(got, answer) {
-			t.Errorf("the caller's predecessors are %q, want %q among them", got, answer)
-		}
-	}
-}
-
 // dispatches returns the ids of the dispatches that the party's spans tell of, as what they
 // stand for or in an event.
 func (w *party) dispatches() (ids []string) {
@@ -172,32 +119,6 @@ func (w *party) eventIDs(name string) (ids []string) {
 		ids = append(ids, events(s, name)...)
 	}
 	return ids
-}
-
-// chat makes a call with streams both ways.
-func chat(ctx context.Context, client grpc_testing.TestServiceClient) error {
-	st, err := client.FullDuplexCall(ctx)
-	if err != nil {
-		return err
-	}
-	for range 3 {
-		if err := st.Send(payload("a")); err != nil {
-			return err
-		}
-		if _, err := st.Recv(); err != nil {
-			return err
-		}
-	}
-	if err := st.CloseSend(); err != nil {
-		return err
-	}
-	for err == nil {
-		_, err = st.Recv()
-	}
-	if err.Error() == "EOF" {
-		return nil
-	}
-	return err
 }
 
 // TestTransports: over HTTP a call's span stands for the dispatch where otelhttp is outside of

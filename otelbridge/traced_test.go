@@ -282,7 +282,7 @@ func (b *brokenSigner) Sign(ctx context.Context, input []byte) ([]byte, error) {
 	return b.Signer.Sign(ctx, input)
 }
 
-// sampler samples allOf, and keeps what it was asked with.
+// sampler keeps what it was asked with.
 type sampler struct {
 	mu     sync.Mutex
 	asked  []sdktrace.SamplingParameters

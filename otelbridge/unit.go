@@ -189,13 +189,17 @@ func (u *unit) write(span trace.Span, i *core.Issued, event string) {
 }
 
 // Answered implements core.TaskObserver.
-func (u *unit) Answered(ctx context.Context, _ *core.Issued, r *core.Received) {
+func (u *unit) Answered(ctx context.Context, dispatch *core.Issued, r *core.Received) {
 	span := u.active(ctx)
 	if span == nil {
 		return
 	}
+	call := span.SpanContext() // leads to the answer, unless another is known to be the call's
+	if d, ok := u.b.tokens.get(nameOfIssued(dispatch)); ok && d.at.IsValid() {
+		call = d.at
+	}
 	for _, v := range r.Heads() {
-		k := u.b.know(v, span.SpanContext()) //nolint:contextcheck // the span of the call leads to it
+		k := u.b.know(v, call) //nolint:contextcheck // it is no context
 		attrs := make([]attribute.KeyValue, 0, 6)
 		if u.b.show.admits(r.Workflow(), k.token.Workflow, k.home) {
 			attrs = u.b.verified(attrs, v, k.token)
