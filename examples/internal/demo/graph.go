@@ -138,7 +138,7 @@ func (g *Graph) Table(w io.Writer) error {
 		if c.Ext.Policy != nil {
 			policy = c.Ext.Policy.Policy + ": " + string(c.Ext.Policy.Decision)
 		}
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n+1, t.Level(), c.TaskID.String()[:8], //nolint:errcheck // Flush tells
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n+1, t.Level(), c.TaskID, //nolint:errcheck // Flush tells
 			g.Label(t), after, short(c.InpHash), short(c.OutHash), policy)
 	}
 	return tw.Flush()
