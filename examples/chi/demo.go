@@ -18,14 +18,17 @@ import (
 	"github.com/go-ect/ect/httpect"
 )
 
-// demonstrate runs a document through the pipeline and shows what came of it.
-func demonstrate(ctx context.Context, document []byte, stdout io.Writer) (err error) {
-	p, err := newPipeline(ctx)
+// demonstrate starts the pipeline, shows what it does, and stops it.
+func demonstrate(ctx context.Context, document []byte, to *demo.Telemetry, stdout io.Writer) error {
+	p, err := newPipeline(ctx, to)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	return errors.Join(p.show(ctx, document, stdout), p.close(ctx))
+}
 
+// show runs a document through the pipeline and shows what came of it.
+func (p *pipeline) show(ctx context.Context, document []byte, stdout io.Writer) error {
 	out := demo.NewPrinter(stdout)
 	out.Line("A document of %d bytes goes through services of four vendors.", len(document))
 	d, err := p.submit(ctx, document)
@@ -72,17 +75,9 @@ func demonstrate(ctx context.Context, document []byte, stdout io.Writer) (err er
 // attempts is what is made against the running services by who should not get through.
 func (p *pipeline) attempts(ctx context.Context, document []byte) ([]demo.Attempt, error) {
 	// The submitter starts another task, and its dispatches fall into the wrong hands.
-	ctx, task, err := p.submitter.service.StartTask(ctx, "submit_document")
+	tokens, err := demo.Dispatches(ctx, p.submitter.service, "submit_document", p.intake.audience(), core.HashOf(document), 4)
 	if err != nil {
 		return nil, err
-	}
-	var tokens [4]string
-	for n := range tokens {
-		d, err := task.Dispatch(ctx, p.intake.audience(), core.DispatchInput{OutHash: core.HashOf(document)})
-		if err != nil {
-			return nil, err
-		}
-		tokens[n] = d.Tokens()[0]
 	}
 	forged, err := demo.Forge(tokens[1])
 	if err != nil {
@@ -106,6 +101,9 @@ func (p *pipeline) attempts(ctx context.Context, document []byte) ([]demo.Attemp
 	}, nil
 }
 
+// stranger is the client of who has no part in the pipeline.
+var stranger = &http.Client{Transport: &http.Transport{}}
+
 // send sends a body as a stranger would, without the library's transport; no token if there
 // is none.
 func send(ctx context.Context, url, token string, body []byte) (demo.Reply, error) {
@@ -116,7 +114,7 @@ func send(ctx context.Context, url, token string, body []byte) (demo.Reply, erro
 	if token != "" {
 		req.Header.Set(httpect.FieldName, token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := stranger.Do(req)
 	if err != nil {
 		return demo.Reply{}, err
 	}

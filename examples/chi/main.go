@@ -12,6 +12,9 @@
 //	go run ./examples/chi -serve ADDR -trust FILE -audience URI [-min-level L1|L2]
 //
 // The last form runs one service, for curl and for other languages' JOSE libraries.
+//
+// Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector, such as http://127.0.0.1:4318, the
+// services send it their traces; -correlation says what those tell of the tokens.
 package main
 
 import (
@@ -21,6 +24,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -44,7 +48,7 @@ func main() {
 // maxDocument is how long a document may be, in bytes.
 const maxDocument = 4 << 20
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("examples/chi", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	in := flags.String("in", "", "run `FILE` through the pipeline instead of the document that ships with the example")
@@ -52,6 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	trust := flags.String("trust", "", "`FILE` with a JSON object from issuer URI to JWK Set, for -serve")
 	audience := flags.String("audience", "", "`URI` that the service is, for -serve")
 	level := flags.String("min-level", "L2", "minimum level, `L1 or L2`, for -serve")
+	policy := demo.Correlation(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -68,8 +73,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case !given["serve"] && (given["trust"] || given["audience"] || given["min-level"]):
 		return errors.New("-trust, -audience and -min-level are for -serve")
 	}
+	if *addr == "" {
+		*policy = demo.Together(*policy)
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	to, err := demo.NewTelemetry("examples/chi", *policy, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close(ctx)) }()
 	if *addr != "" {
-		return serve(ctx, *addr, demo.Standalone{Trust: *trust, Audience: *audience, Level: *level}, stdout, stderr)
+		c := demo.Standalone{Trust: *trust, Audience: *audience, Level: *level, Name: "chi"}
+		return serve(ctx, *addr, c, to, log, stdout)
 	}
 	document := shipped
 	if *in != "" {
@@ -85,5 +100,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("%s is longer than %d bytes", *in, maxDocument)
 		}
 	}
-	return demonstrate(ctx, document, stdout)
+	return demonstrate(ctx, document, to, stdout)
 }

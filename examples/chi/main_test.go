@@ -77,6 +77,7 @@ func TestArguments(t *testing.T) {
 	}{
 		{"an argument too many", []string{"x"}},
 		{"no such flag", []string{"-x"}},
+		{"no such correlation", []string{"-correlation", "all"}},
 		{"no such document", []string{"-in", filepath.Join(dir, "none")}},
 		{"serve nowhere", []string{"-serve", "", "-trust", bad, "-audience", "https://a.example"}},
 		{"serve and in", []string{"-serve", "127.0.0.1:0", "-trust", bad, "-audience", "https://a.example", "-in", bad}},
@@ -229,11 +230,15 @@ func start(t *testing.T, trust, audience string) (url string, stop func() error)
 	return url, func() error { cancel(); return <-ended }
 }
 
+// callersTrace is the trace of who calls.
+const callersTrace = "0102030405060708090a0b0c0d0e0f10"
+
 func post1(t *testing.T, url, token string) (status int, body []byte, ect string) {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, url+"/tasks/review", strings.NewReader("hello"))
 	req.RequestURI = ""
 	req.Header.Set(httpect.FieldName, token)
+	req.Header.Set("Traceparent", "00-"+callersTrace+"-0102030405060708-01")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

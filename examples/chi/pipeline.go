@@ -45,7 +45,7 @@ func (p *pipeline) parties() []demo.Party {
 }
 
 // newPipeline starts the services.
-func newPipeline(ctx context.Context) (*pipeline, error) {
+func newPipeline(ctx context.Context, to *demo.Telemetry) (*pipeline, error) {
 	p := &pipeline{}
 	for _, a := range []struct {
 		to             **agent
@@ -57,9 +57,9 @@ func newPipeline(ctx context.Context) (*pipeline, error) {
 		{&p.redact, "redact", "spiffe://privacy.example/agents/redact"},
 		{&p.approve, "approve", "spiffe://review.example/agents/approve"},
 	} {
-		made, err := newAgent(ctx, a.name, a.identity)
+		made, err := newAgent(ctx, a.name, a.identity, to)
 		if err != nil {
-			return nil, errors.Join(err, p.close())
+			return nil, errors.Join(err, p.close(ctx))
 		}
 		*a.to = made
 	}
@@ -70,7 +70,7 @@ func newPipeline(ctx context.Context) (*pipeline, error) {
 	}
 	for a, peers := range works {
 		if err := a.join(p.agents(), peers, core.Observer{Issued: p.keep}); err != nil {
-			return nil, errors.Join(err, p.close())
+			return nil, errors.Join(err, p.close(ctx))
 		}
 	}
 	p.intake.serve(func(r chi.Router) { r.Post("/documents", p.takeIn) })
@@ -80,11 +80,12 @@ func newPipeline(ctx context.Context) (*pipeline, error) {
 	return p, nil
 }
 
-func (p *pipeline) close() error {
+func (p *pipeline) close(ctx context.Context) error {
+	stranger.CloseIdleConnections()
 	var errs []error
 	for _, a := range p.agents() {
 		if a != nil {
-			errs = append(errs, a.close())
+			errs = append(errs, a.close(ctx))
 		}
 	}
 	return errors.Join(errs...)

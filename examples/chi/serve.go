@@ -15,19 +15,23 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/examples/internal/demo"
 	"github.com/go-ect/ect/httpect"
 )
 
+// grace is how long requests may take that run when a service is stopped.
+const grace = 5 * time.Second
+
 // serve runs one service until ctx is done.
-func serve(ctx context.Context, addr string, c demo.Standalone, stdout, stderr io.Writer) error {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	handler, err := newServeHandler(c, log)
+func serve(ctx context.Context, addr string, c demo.Standalone, to *demo.Telemetry, log *slog.Logger, stdout io.Writer) error {
+	service, err := c.Service(ctx, to, log)
 	if err != nil {
 		return err
 	}
+	handler := newServeHandler(service, log)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -39,9 +43,9 @@ func serve(ctx context.Context, addr string, c demo.Standalone, stdout, stderr i
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
-		stopped <- server.Shutdown(grace)
+		stopped <- server.Shutdown(late)
 	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -49,24 +53,20 @@ func serve(ctx context.Context, addr string, c demo.Standalone, stdout, stderr i
 	return <-stopped
 }
 
-// newServeHandler puts the service together.
-func newServeHandler(c demo.Standalone, log *slog.Logger) (http.Handler, error) {
-	service, key, err := c.Service(log)
-	if err != nil {
-		return nil, err
-	}
+// newServeHandler puts the routes together.
+func newServeHandler(service *demo.Alone, log *slog.Logger) http.Handler {
 	r := chi.NewRouter()
 	r.Get("/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/jwk-set+json")
-		if err := json.NewEncoder(w).Encode(key.JWKS()); err != nil {
+		if err := json.NewEncoder(w).Encode(service.Key.JWKS()); err != nil {
 			log.Warn("keys not sent", "cause", err)
 		}
 	})
 	r.Group(func(r chi.Router) {
-		r.Use(httpect.Middleware(service))
+		r.Use(otelhttp.NewMiddleware("serve", traced(service.Tracers, service.Bridge)...), httpect.Middleware(service.Service))
 		r.Post("/tasks/{action}", echo)
 	})
-	return r, nil
+	return r
 }
 
 // echo answers with what was verified. The task's action is that of the path.

@@ -35,11 +35,11 @@ func (c *chain) attempts(ctx context.Context, req *examplepb.PlanRequest) ([]dem
 	}
 	// The shop and the planner start other tasks, and their dispatches fall into the wrong
 	// hands.
-	toPlanner, err := dispatches(ctx, c.shop, c.planner, order, 4)
+	toPlanner, err := demo.Dispatches(ctx, c.shop.service, "restock", c.planner.audience(), hashOf(order), 4)
 	if err != nil {
 		return nil, err
 	}
-	toForecaster, err := dispatches(ctx, c.planner, c.forecaster, question, 2)
+	toForecaster, err := demo.Dispatches(ctx, c.planner.service, "restock", c.forecaster.audience(), hashOf(question), 2)
 	if err != nil {
 		return nil, err
 	}
@@ -72,23 +72,6 @@ func (c *chain) attempts(ctx context.Context, req *examplepb.PlanRequest) ([]dem
 		try("a stream of another message", c.forecaster, forecast, toForecaster[1], other, denied, "ECT_REJECTED"),
 		try("a stream without a token", c.carrier, quote, "", question, denied, "ECT_REQUIRED"),
 	}, nil
-}
-
-// dispatches returns tokens for calls with a message that are never made.
-func dispatches(ctx context.Context, from, to *agent, message []byte, n int) ([]string, error) {
-	ctx, task, err := from.service.StartTask(ctx, "restock")
-	if err != nil {
-		return nil, err
-	}
-	var tokens []string
-	for range n {
-		d, err := task.Dispatch(ctx, to.audience(), core.DispatchInput{OutHash: hashOf(message)})
-		if err != nil {
-			return nil, err
-		}
-		tokens = append(tokens, d.Tokens()[0])
-	}
-	return tokens, nil
 }
 
 // hashOf is what a record of a call with one message names: the message as it is on the

@@ -39,15 +39,15 @@ func (c *chain) parties() []demo.Party {
 }
 
 // newChain starts the services.
-func newChain(ctx context.Context) (*chain, error) {
+func newChain(ctx context.Context, to *demo.Telemetry) (*chain, error) {
 	c := &chain{}
-	if err := c.start(ctx); err != nil {
+	if err := c.start(ctx, to); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
 
-func (c *chain) start(ctx context.Context) error {
+func (c *chain) start(ctx context.Context, to *demo.Telemetry) error {
 	for _, a := range []struct {
 		to             **agent
 		name, identity string
@@ -57,7 +57,7 @@ func (c *chain) start(ctx context.Context) error {
 		{&c.forecaster, "forecaster", "spiffe://demand.example/tools/forecaster"},
 		{&c.carrier, "carrier", "spiffe://freight.example/tools/carrier"},
 	} {
-		made, err := newAgent(ctx, a.name, a.identity)
+		made, err := newAgent(ctx, a.name, a.identity, to)
 		if err != nil {
 			return err
 		}

@@ -14,16 +14,19 @@ import (
 	"github.com/go-ect/ect/examples/internal/demo"
 )
 
-// demonstrate orders and shows what came of it.
-func demonstrate(ctx context.Context, req *examplepb.PlanRequest, stdout io.Writer) (err error) {
+// demonstrate starts the services, shows what they do, and stops them.
+func demonstrate(ctx context.Context, req *examplepb.PlanRequest, to *demo.Telemetry, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	c, err := newChain(ctx)
+	c, err := newChain(ctx, to)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
+	return errors.Join(c.show(ctx, req, stdout), c.close())
+}
 
+// show orders and shows what came of it.
+func (c *chain) show(ctx context.Context, req *examplepb.PlanRequest, stdout io.Writer) error {
 	out := demo.NewPrinter(stdout)
 	out.Line("A shop in %s orders %s for %d days from services of three vendors.", req.GetDestination(), req.GetProduct(), req.GetDays())
 	plan, answer, err := c.order(ctx, req)

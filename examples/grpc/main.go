@@ -13,6 +13,9 @@
 //	go run ./examples/grpc -serve ADDR -trust FILE -audience URI [-min-level L1|L2]
 //
 // The last form runs one service, with reflection and health, for grpcurl.
+//
+// Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector, such as http://127.0.0.1:4318, the
+// services send it their traces; -correlation says what those tell of the tokens.
 package main
 
 import (
@@ -21,6 +24,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,7 +43,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("examples/grpc", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	days := flags.Uint("days", 7, fmt.Sprintf("order for `N` days, from 1 to %d", maxDays))
@@ -47,6 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	trust := flags.String("trust", "", "`FILE` with a JSON object from issuer URI to JWK Set, for -serve")
 	audience := flags.String("audience", "", "`URI` that the service is, for -serve")
 	level := flags.String("min-level", "L2", "minimum level, `L1 or L2`, for -serve")
+	policy := demo.Correlation(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -65,10 +70,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case *days < 1 || *days > maxDays:
 		return fmt.Errorf("-days is from 1 to %d", maxDays)
 	}
-	if *addr != "" {
-		return serve(ctx, *addr, demo.Standalone{Trust: *trust, Audience: *audience, Level: *level}, stdout, stderr)
+	if *addr == "" {
+		*policy = demo.Together(*policy)
 	}
-	return demonstrate(ctx, &examplepb.PlanRequest{
-		Product: "oat milk", Destination: "Hamburg", Days: uint32(*days), Stock: 250,
-	}, stdout)
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	to, err := demo.NewTelemetry("examples/grpc", *policy, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close(ctx)) }()
+	if *addr != "" {
+		c := demo.Standalone{Trust: *trust, Audience: *audience, Level: *level, Name: "grpc"}
+		return serve(ctx, *addr, c, to, log, stdout)
+	}
+	return demonstrate(ctx, order(*days), to, stdout)
+}
+
+// order is what the shop orders.
+func order(days uint) *examplepb.PlanRequest {
+	return &examplepb.PlanRequest{Product: "oat milk", Destination: "Hamburg", Days: uint32(days), Stock: 250}
 }

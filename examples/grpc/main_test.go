@@ -68,6 +68,7 @@ func TestArguments(t *testing.T) {
 	}{
 		{"an argument too many", []string{"x"}},
 		{"no such flag", []string{"-x"}},
+		{"no such correlation", []string{"-correlation", "all"}},
 		{"no day", []string{"-days", "0"}},
 		{"a day too many", []string{"-days", "32"}},
 		{"serve nowhere", []string{"-serve", "", "-trust", bad, "-audience", "https://a.example"}},
@@ -102,7 +103,7 @@ func TestFailedOrder(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := newChain(t.Context())
+			c, err := newChain(t.Context(), &demo.Telemetry{})
 			if err != nil {
 				t.Fatal(err)
 			}

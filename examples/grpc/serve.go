@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
@@ -35,12 +36,12 @@ import (
 const grace = 5 * time.Second
 
 // serve runs one service until ctx is done.
-func serve(ctx context.Context, addr string, c demo.Standalone, stdout, stderr io.Writer) error {
-	service, key, err := c.Service(slog.New(slog.NewTextHandler(stderr, nil)))
+func serve(ctx context.Context, addr string, c demo.Standalone, to *demo.Telemetry, log *slog.Logger, stdout io.Writer) error {
+	service, err := c.Service(ctx, to, log)
 	if err != nil {
 		return err
 	}
-	keys, err := json.Marshal(key.JWKS())
+	keys, err := json.Marshal(service.Key.JWKS())
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,8 @@ func serve(ctx context.Context, addr string, c demo.Standalone, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	server, healthy := newServer(service, keys)
+	traces := grpc.StatsHandler(otelgrpc.NewServerHandler(traced(service.Tracers, service.Bridge)...))
+	server, healthy := newServer(service.Service, keys, traces)
 	if _, err := fmt.Fprintf(stdout, "listening on %s\n", l.Addr()); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -68,9 +70,14 @@ func serve(ctx context.Context, addr string, c demo.Standalone, stdout, stderr i
 	return err
 }
 
-// halt stops a server, whose calls may run on for a while.
+// halt stops a server that tells of its health, whose calls may run on for a while.
 func halt(server *grpc.Server, healthy *health.Server, grace time.Duration) {
 	healthy.Shutdown()
+	stop(server, grace)
+}
+
+// stop stops a server, whose calls may run on for a while.
+func stop(server *grpc.Server, grace time.Duration) {
 	late := time.AfterFunc(grace, server.Stop)
 	defer late.Stop()
 	server.GracefulStop()
@@ -78,7 +85,7 @@ func halt(server *grpc.Server, healthy *health.Server, grace time.Duration) {
 
 // newServer puts the server together. What needs no token is skipped by name, so that a
 // service that is added later needs one.
-func newServer(service *core.Service, keys []byte) (*grpc.Server, *health.Server) {
+func newServer(service *core.Service, keys []byte, opts ...grpc.ServerOption) (*grpc.Server, *health.Server) {
 	open := []string{
 		healthpb.Health_ServiceDesc.ServiceName,
 		reflectionpb.ServerReflection_ServiceDesc.ServiceName,
@@ -89,11 +96,11 @@ func newServer(service *core.Service, keys []byte) (*grpc.Server, *health.Server
 		return !slices.Contains(open, call.Service)
 	})
 	codec := grpcect.NewCodec(nil)
-	server := grpc.NewServer(
+	server := grpc.NewServer(append(opts,
 		codec.ServerOption(),
 		grpc.ChainUnaryInterceptor(selector.UnaryServerInterceptor(grpcect.UnaryServerInterceptor(service, codec), closed)),
 		grpc.ChainStreamInterceptor(selector.StreamServerInterceptor(grpcect.StreamServerInterceptor(service, codec), closed)),
-	)
+	)...)
 	examplepb.RegisterTaskServiceServer(server, recorder{})
 	examplepb.RegisterKeyServiceServer(server, keyService{keys: string(keys)})
 	healthy := health.NewServer()

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -36,7 +38,7 @@ type chain struct {
 }
 
 // newChain makes the parties. What they believe can be changed until they join.
-func newChain(ctx context.Context) (*chain, error) {
+func newChain(ctx context.Context, to *demo.Telemetry) (*chain, error) {
 	c := &chain{}
 	for _, p := range []struct {
 		to                     **party
@@ -47,7 +49,7 @@ func newChain(ctx context.Context) (*chain, error) {
 		{&c.health, "health", "spiffe://ops.example/health", ""},
 		{&c.billing, "billing", "spiffe://billing.example/billing", "http://"},
 	} {
-		made, err := newParty(ctx, p.name, p.identity, p.scheme)
+		made, err := newParty(ctx, p.name, p.identity, p.scheme, to)
 		if err != nil {
 			return nil, errors.Join(err, c.close())
 		}
@@ -83,7 +85,7 @@ func (c *chain) start() {
 func routes(p *party, method, pattern string, h http.HandlerFunc) http.Handler {
 	r := chi.NewRouter()
 	r.Group(func(r chi.Router) {
-		r.Use(httpect.Middleware(p.service))
+		r.Use(otelhttp.NewMiddleware("serve", p.traces.http()...), httpect.Middleware(p.service))
 		r.Method(method, pattern, h)
 	})
 	return r
@@ -91,7 +93,10 @@ func routes(p *party, method, pattern string, h http.HandlerFunc) http.Handler {
 
 // checks returns a gRPC server that verifies and records.
 func checks(p *party, h healthpb.HealthServer, opts ...grpc.ServerOption) *grpc.Server {
-	s := grpc.NewServer(append(grpcect.ServerOptions(p.service), opts...)...)
+	opts = append(append([]grpc.ServerOption{
+		grpc.StatsHandler(otelgrpc.NewServerHandler(p.traces.grpc()...)),
+	}, grpcect.ServerOptions(p.service)...), opts...)
+	s := grpc.NewServer(opts...)
 	healthpb.RegisterHealthServer(s, h)
 	return s
 }

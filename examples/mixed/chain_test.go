@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/examples/internal/demo"
 )
 
 // patience is how long a test waits for what must happen before it says that it hangs.
@@ -27,7 +28,7 @@ const patience = 20 * time.Second
 // joined returns a chain whose services do not serve yet.
 func joined(t *testing.T, changes ...func(*chain)) *chain {
 	t.Helper()
-	c, err := newChain(t.Context())
+	c, err := newChain(t.Context(), &demo.Telemetry{})
 	if err != nil {
 		t.Fatal(err)
 	}

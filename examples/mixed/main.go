@@ -9,6 +9,9 @@
 //
 //	go run ./examples/mixed             everything signed
 //	go run ./examples/mixed -level L1   the same without signatures
+//
+// Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector, such as http://127.0.0.1:4318, they
+// send it their traces, which are one; -correlation says what those tell of the tokens.
 package main
 
 import (
@@ -17,6 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -36,10 +40,11 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("examples/mixed", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	name := flags.String("level", "L2", "level that everybody issues at and asks for, `L1 or L2`")
+	policy := demo.Correlation(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -50,23 +55,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil || level == core.L3 {
 		return errors.New("-level is L1 or L2")
 	}
-	return demonstrate(ctx, level, stdout)
-}
-
-// demonstrate sends a release through the chain and shows what came of it.
-func demonstrate(ctx context.Context, level core.Level, stdout io.Writer) (err error) {
-	c, err := newChain(ctx)
+	to, err := demo.NewTelemetry("examples/mixed", demo.Together(*policy), slog.New(slog.NewTextHandler(stderr, nil)))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
+	defer func() { err = errors.Join(err, to.Close(ctx)) }()
+	c, err := newChain(ctx, to)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.show(ctx, level, stdout), c.close())
+}
+
+// show sends a release through the chain and shows what came of it.
+func (c *chain) show(ctx context.Context, level core.Level, stdout io.Writer) error {
 	for _, p := range c.parties() {
 		p.policy.MinLevel = level
 	}
 	if err := c.join(); err != nil {
 		return err
 	}
-	c.start()
+	c.start() //nolint:contextcheck // servers stop when ctx may be done already
 
 	out := demo.NewPrinter(stdout)
 	out.Line("A release is asked for over HTTP, gRPC and HTTP again.")

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -19,7 +21,7 @@ import (
 	"github.com/go-ect/ect/httpect"
 )
 
-// party is one team: an identity, a key, what it believes, and a server of its own on
+// party is one team: an identity, a key, what it believes, traces, and a server of its own on
 // loopback. Over which transport it is called and calls makes no difference to the rest.
 type party struct {
 	name     string
@@ -29,6 +31,7 @@ type party struct {
 	policy core.Policy
 	// observers are told of all that it does.
 	observers []core.VerifierOption
+	traces    traces
 	// context is how many generations of history its peers send along: one, as it saw nothing
 	// of what came before its caller.
 	context  int
@@ -37,13 +40,18 @@ type party struct {
 	service  *core.Service
 	// client and conn are how it calls others.
 	client *http.Client
+	base   http.Transport
 	conn   *grpc.ClientConn
 	stop   func() error
 }
 
 // newParty makes an identity with a new key, and opens a port for it.
-func newParty(ctx context.Context, name, identity, scheme string) (*party, error) {
+func newParty(ctx context.Context, name, identity, scheme string, to *demo.Telemetry) (*party, error) {
 	key, err := demo.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	ts, err := newTraces(ctx, name, identity, to)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +59,8 @@ func newParty(ctx context.Context, name, identity, scheme string) (*party, error
 	if err != nil {
 		return nil, err
 	}
-	return &party{
-		name: name, identity: identity, key: key, context: 1,
+	p := &party{
+		name: name, identity: identity, key: key, traces: ts, context: 1,
 		endpoint: scheme + l.Addr().String(), listener: l, stop: l.Close,
 		policy: core.Policy{
 			MinLevel: core.L2,
@@ -61,7 +69,9 @@ func newParty(ctx context.Context, name, identity, scheme string) (*party, error
 			Replay:   core.ReplayOncePerInstance,
 			Body:     core.BodyMatch,
 		},
-	}, nil
+	}
+	p.watch(ts.bridge.Observer())
+	return p, nil
 }
 
 // watch adds an observer.
@@ -72,7 +82,7 @@ func (p *party) watch(o core.Observer) { p.observers = append(p.observers, core.
 func (p *party) audience() core.Audience {
 	return core.Audience{
 		ID: p.identity, Endpoints: []string{p.endpoint}, Tokens: true,
-		Answer: core.AnswerRequired, Context: p.context, Hashes: true,
+		Answer: core.AnswerRequired, Context: p.context, Hashes: true, Trace: p.traces.headers,
 	}
 }
 
@@ -114,43 +124,45 @@ func (p *party) join(all, peers []*party) error {
 	if err != nil {
 		return err
 	}
-	if p.service, err = core.NewService(verifier, issuer, audiences); err != nil {
-		return err
-	}
-	transport, err := httpect.NewTransport(p.service, &http.Transport{})
+	p.service, err = core.NewService(verifier, issuer, audiences, core.WithTraceParent(p.traces.bridge.TraceParent))
 	if err != nil {
 		return err
 	}
-	p.client = &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	transport, err := httpect.NewTransport(p.service, &p.base)
+	if err != nil {
+		return err
+	}
+	p.client = &http.Client{Transport: otelhttp.NewTransport(transport, p.traces.http()...), Timeout: 10 * time.Second}
 	return nil
 }
 
 // dial connects the party with a gRPC service.
 func (p *party) dial(to *party) (err error) {
-	opts := append(grpcect.DialOptions(p.service), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	p.conn, err = grpc.NewClient(to.endpoint, opts...)
+	opts := []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStatsHandler(grpcect.GuardTrace(otelgrpc.NewClientHandler(p.traces.grpc()...))),
+	}
+	p.conn, err = grpc.NewClient(to.endpoint, append(opts, grpcect.DialOptions(p.service)...)...)
 	return err
 }
 
 // serve starts an HTTP server.
 func (p *party) serve(h http.Handler) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
-	p.stop = s.Close
+	p.stop = func() error { return stopHTTP(s) }
 	go s.Serve(p.listener) //nolint:errcheck // ends with ErrServerClosed; a caller of a server that broke sees it
 }
 
 // serveGRPC starts a gRPC server.
 func (p *party) serveGRPC(s *grpc.Server) {
-	p.stop = func() error { s.Stop(); return nil }
+	p.stop = func() error { return stopGRPC(s) }
 	go s.Serve(p.listener) //nolint:errcheck // as above
 }
 
 // close stops the server and closes the connections to others.
 func (p *party) close() error {
 	var err error
-	if p.client != nil {
-		p.client.CloseIdleConnections()
-	}
+	p.base.CloseIdleConnections()
 	if p.conn != nil {
 		err = p.conn.Close()
 	}

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/examples/internal/demo"
 	"github.com/go-ect/ect/httpect"
 )
 
@@ -137,7 +138,7 @@ func TestOneService(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			c := joined(t)
 			c.gate.serve(routes(c.gate, http.MethodPost, "/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
-			too, err := newParty(t.Context(), "gate", c.gate.identity, "")
+			too, err := newParty(t.Context(), "gate", c.gate.identity, "", &demo.Telemetry{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/go-ect/ect/core"
 )
 
 // Attempt is a message that somebody sends who should not get through with it, or once who
@@ -52,6 +54,28 @@ func Attempts(ctx context.Context, w io.Writer, attempts []Attempt) error {
 		return fmt.Errorf("not as it should be: %s", strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// Dispatches starts a task whose calls are answered by nobody, as their tokens fall into the
+// wrong hands, and returns the tokens.
+func Dispatches(ctx context.Context, from *core.Service, action string, to core.Audience, body core.Hash, n int) ([]string, error) {
+	ctx, task, err := from.StartTask(ctx, action)
+	if err != nil {
+		return nil, err
+	}
+	var tokens []string
+	fork := task.Fork(ctx) // none of the calls comes after another
+	for range n {
+		d, err := task.Dispatch(fork.Branch(ctx), to, core.DispatchInput{OutHash: body})
+		if err != nil {
+			return nil, err
+		}
+		d.Done()
+		tokens = append(tokens, d.Tokens()[0])
+	}
+	fork.Join()
+	_, err = task.Finish(ctx, core.Completion{Outcome: core.OutcomeCancelled})
+	return tokens, err
 }
 
 // Forged is what a forger makes of a signed token.

@@ -4,6 +4,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +13,10 @@ import (
 	"os"
 	"slices"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/otelbridge"
 )
 
 // Standalone is what a service is told that runs by itself, for clients of any make.
@@ -20,32 +24,49 @@ type Standalone struct {
 	// Trust names a file with a JSON object from issuer URI to JWK Set, Audience is who the
 	// service is, and Level its minimum level, L1 or L2.
 	Trust, Audience, Level string
+	// Name is what its spans are of, unless OTEL_SERVICE_NAME says otherwise.
+	Name string
+}
+
+// Alone is a service that runs by itself.
+type Alone struct {
+	*core.Service
+	Key     Key
+	Tracers trace.TracerProvider
+	Bridge  *otelbridge.Bridge
 }
 
 // Service returns the service, with a new key. What it refuses is logged.
-func (s Standalone) Service(log *slog.Logger) (*core.Service, Key, error) {
-	fail := func(err error) (*core.Service, Key, error) { return nil, Key{}, err }
+func (s Standalone) Service(ctx context.Context, to *Telemetry, log *slog.Logger) (*Alone, error) {
 	level, err := core.ParseLevel(s.Level)
 	if err != nil || level == core.L3 {
-		return fail(errors.New("-min-level is L1 or L2"))
+		return nil, errors.New("-min-level is L1 or L2")
 	}
 	switch {
 	case s.Trust == "":
-		return fail(errors.New("-serve needs -trust FILE"))
+		return nil, errors.New("-serve needs -trust FILE")
 	case s.Audience == "":
-		return fail(errors.New("-serve needs -audience URI"))
+		return nil, errors.New("-serve needs -audience URI")
 	}
 	data, err := os.ReadFile(s.Trust)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	sets, err := ReadTrust(data, log)
 	if err != nil {
-		return fail(fmt.Errorf("%s: %w", s.Trust, err))
+		return nil, fmt.Errorf("%s: %w", s.Trust, err)
 	}
 	binder, err := core.NewStaticBinder(sets)
 	if err != nil {
-		return fail(err)
+		return nil, err
+	}
+	tracers, err := to.Tracers(ctx, cmp.Or(os.Getenv("OTEL_SERVICE_NAME"), s.Name))
+	if err != nil {
+		return nil, err
+	}
+	bridge, err := otelbridge.New(s.Audience, to.Policy, otelbridge.WithTracerProvider(tracers))
+	if err != nil {
+		return nil, err
 	}
 	refused := func(ctx context.Context, err *core.Error, _ core.VerifyInfo) {
 		log.WarnContext(ctx, "refused", "code", err.Code.String(), "cause", err)
@@ -57,21 +78,22 @@ func (s Standalone) Service(log *slog.Logger) (*core.Service, Key, error) {
 		Replay:     core.ReplayOncePerInstance,
 		Body:       core.BodyMatch,
 		Algorithms: []core.Algorithm{core.ES256, core.ES384, core.EdDSA, core.Ed25519},
-	}, core.WithObserver(core.Observer{Rejected: refused, BodyDiffered: refused, Unrecorded: refused}))
+	}, core.WithObserver(core.Observer{Rejected: refused, BodyDiffered: refused, Unrecorded: refused}),
+		core.WithObserver(bridge.Observer()))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	key, err := NewKey()
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	signer, err := core.NewSigner(key, key.ID)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	issuer, err := core.NewIssuer(s.Audience, signer)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	var told []core.Audience
 	for iss := range sets {
@@ -79,10 +101,13 @@ func (s Standalone) Service(log *slog.Logger) (*core.Service, Key, error) {
 	}
 	audiences, err := core.NewAudiences(told...)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	service, err := core.NewService(verifier, issuer, audiences)
-	return service, key, err
+	if err != nil {
+		return nil, err
+	}
+	return &Alone{Service: service, Key: key, Tracers: tracers, Bridge: bridge}, nil
 }
 
 // ReadTrust reads a JSON object from issuer URI to JWK Set. An entry that cannot be used
