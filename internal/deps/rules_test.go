@@ -69,7 +69,8 @@ var rules = []rule{
 	{
 		name:   "test-support",
 		from:   []string{"./..."},
-		deny:   []string{"./internal/jaegertest/...", "./internal/readme/..."},
+		except: []string{"./examples/internal/tracetest"},
+		deny:   []string{"./internal/jaegertest/...", "./internal/readme/...", "./examples/internal/tracetest/..."},
 		reason: "they import testing, and one runs a process: they are for tests alone",
 	},
 	{
