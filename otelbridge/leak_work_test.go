@@ -164,6 +164,13 @@ func expect(want int) func(status int, err error) error {
 	}
 }
 
+// refer is what the agent does with a case: it asks the scorer before it does anything itself.
+func (b *bureau) refer(w http.ResponseWriter, r *http.Request) {
+	if err := expect(http.StatusOK)(post(r.Context(), b.agent.client, b.scorerURL+"/scores/"+documentID)); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
 // give is what scorer, archive and cabinet do: it gives the document back.
 func give(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
@@ -242,7 +249,8 @@ func (s *submission) submit(t *testing.T, after ...string) error {
 	}
 	if len(after) > 0 {
 		heads := append([]string{s.mint(t, id.NewUUID().String(), "apply-for-loan")}, after...)
-		sends = append(sends, send{"an assessment after another workflow", s.tenant.plain, documents, heads, http.StatusForbidden})
+		sends = append(sends, send{"an assessment after another workflow", s.tenant.plain, documents, heads, http.StatusForbidden},
+			send{"a case after it", s.tenant.plain, s.b.agentURL + "/cases", heads, http.StatusOK})
 	}
 	for _, r := range sends {
 		if err := expect(r.want)(post(ctx, r.client, r.url, r.tokens...)); err != nil {

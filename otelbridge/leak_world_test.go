@@ -30,7 +30,7 @@ import (
 )
 
 // bureau is a group of services that work for two tenants, each with telemetry of its own
-// that goes to Jaeger. The agent asks three services in turn: the scorer and the archive by
+// that goes to Jaeger. The agent asks three services at once: the scorer and the archive by
 // HTTP, the registry by gRPC; and the cabinet, which knows nothing of tokens.
 type bureau struct {
 	jaeger                           *jaegertest.Jaeger
@@ -103,6 +103,7 @@ func newBureau(t *testing.T, p otelbridge.Policy) *bureau {
 	}
 	handle("POST /documents/{id}", b.assess)
 	handle("POST /notes", func(http.ResponseWriter, *http.Request) {})
+	mux.Handle("POST /cases", httpect.Middleware(b.agent.service)(b.log.noted(http.HandlerFunc(b.refer))))
 	b.agentURL = serve(t, mux)
 	return b
 }
@@ -112,7 +113,7 @@ func (b *bureau) office(t *testing.T, name string, to ...core.Audience) *office 
 	t.Helper()
 	o := &office{Agent: b.domain.Agent(t, name), name: name, tracers: b.tracers(t, name)}
 	opts := []otelbridge.Option{otelbridge.WithTracerProvider(o.tracers)}
-	if name == "archive" { // which has no otelhttp on one of its routes
+	if name == "archive" || name == "agent" { // which have no otelhttp on one of their routes
 		opts = append(opts, otelbridge.WithTaskSpans())
 	}
 	var err error
