@@ -22,7 +22,17 @@ func (r *Ring) Put(k int, v string) bool {
 func (r *Ring) Get(k int) (string, bool) { return r.get(k) }
 
 // Len returns how many keys there are, and how much room they take.
-func (r *Ring) Len() (keys, places int) { return len(r.place), len(r.keys) }
+func (r *Ring) Len() (keys, places int) { return len(r.values()), len(r.slots) }
+
+// values returns what a ring has. Its lock is held, or nobody else uses it.
+func (r *ring[K, V]) values() (all []V) {
+	for _, n := range r.chains {
+		for ; n > 0; n = r.slots[n-1].after {
+			all = append(all, r.slots[n-1].val)
+		}
+	}
+	return all
+}
 
 // Where returns where a token was that was verified here, as far as that is remembered.
 func (b *Bridge) Where(v *core.Verified) (trace.SpanContext, bool) {
@@ -34,10 +44,11 @@ func (b *Bridge) Where(v *core.Verified) (trace.SpanContext, bool) {
 func (b *Bridge) Remembered() (tokens int, places []trace.SpanContext) {
 	b.tokens.mu.Lock()
 	defer b.tokens.mu.Unlock()
-	for _, n := range b.tokens.place {
-		if at := b.tokens.vals[n].at; at.IsValid() {
-			places = append(places, at)
+	all := b.tokens.values()
+	for _, k := range all {
+		if k.at.IsValid() {
+			places = append(places, k.at)
 		}
 	}
-	return len(b.tokens.place), places
+	return len(all), places
 }

@@ -4,8 +4,6 @@
 package otelbridge
 
 import (
-	"sync"
-
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/go-ect/ect/core"
@@ -74,58 +72,4 @@ func place(sc trace.SpanContext) trace.SpanContext {
 		return trace.SpanContext{}
 	}
 	return bare(sc)
-}
-
-// ring is a map of bounded size, from which the oldest key goes first. A key that is put again
-// is as good as new.
-type ring[K comparable, V any] struct {
-	mu    sync.Mutex
-	place map[K]int
-	keys  []K
-	vals  []V
-	next  int
-	size  int
-}
-
-func newRing[K comparable, V any](size int) ring[K, V] {
-	return ring[K, V]{place: map[K]int{}, size: size}
-}
-
-func (r *ring[K, V]) get(k K) (v V, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n, ok := r.place[k]
-	if ok {
-		v = r.vals[n]
-	}
-	return v, ok
-}
-
-// put calls change with the value of a key, the zero value and true where it is fresh, and
-// returns what that does.
-func (r *ring[K, V]) put(k K, change func(v *V, fresh bool) bool) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var v V
-	old, known := r.place[k]
-	if known {
-		// Only what is in the older half moves, so that a key that is put again and again
-		// takes two places at most.
-		if (r.next-old-1+r.size)%r.size < r.size/2 {
-			return change(&r.vals[old], false)
-		}
-		v = r.vals[old]
-	}
-	n := r.next
-	r.next = (n + 1) % r.size
-	if n == len(r.keys) {
-		r.keys, r.vals = append(r.keys, k), append(r.vals, v)
-	} else {
-		if r.place[r.keys[n]] == n { // or that key has moved
-			delete(r.place, r.keys[n])
-		}
-		r.keys[n], r.vals[n] = k, v
-	}
-	r.place[k] = n
-	return change(&r.vals[n], !known)
 }
