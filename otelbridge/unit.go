@@ -31,7 +31,11 @@ type unit struct {
 	// heads has those of the message, and later what else tokens on the unit's span came after.
 	heads []mark
 	later map[tokenName]bool
-	first [1]mark // room for the one head that most messages have
+
+	// Room for the one head that most messages have, and for what is said of them, so that it
+	// costs no allocation of its own.
+	first [1]mark
+	said  [3]attribute.KeyValue
 }
 
 // mark says of a predecessor whether it is on the unit's span, or withheld.
@@ -126,8 +130,10 @@ func (u *unit) accepted() {
 			withheld++
 		}
 	}
-	u.span.SetAttributes(AttrResult.String(ResultAccepted),
-		AttrPredecessorCount.Int(len(u.heads)), AttrPredecessorWithheld.Int(withheld))
+	u.said = [...]attribute.KeyValue{
+		AttrResult.String(ResultAccepted), AttrPredecessorCount.Int(len(u.heads)), AttrPredecessorWithheld.Int(withheld),
+	}
+	u.span.SetAttributes(u.said[:]...)
 }
 
 // active returns the span that code runs in, or that of the unit where there is none that
@@ -146,17 +152,18 @@ func (u *unit) isOwn(span trace.Span) bool {
 
 // Issued implements core.TaskObserver.
 func (u *unit) Issued(ctx context.Context, i *core.Issued) {
-	span := u.active(ctx)
+	span := u.span
+	if span == nil || i.Kind() != core.KindTask || !span.IsRecording() {
+		span = u.active(ctx)
+	}
 	switch {
 	case span == nil:
 	case i.Kind() == core.KindDispatch: // Sent says where it went
 		u.b.keep(i, span.SpanContext())
-	case i.Kind() != core.KindTask:
-		u.write(span, i, EventStep)
-	case u.span != nil && u.span.IsRecording():
-		u.write(u.span, i, EventTask)
-	default:
+	case i.Kind() == core.KindTask:
 		u.write(span, i, EventTask)
+	default:
+		u.write(span, i, EventStep)
 	}
 }
 
