@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"runtime/pprof"
@@ -53,9 +54,10 @@ type row struct {
 	bench
 	// base and ours are medians in nanoseconds a run.
 	base, ours float64
-	ratio      float64
-	extra      string
-	top        []string
+	// ratio and diff are medians over the rounds, within each of which load is alike.
+	ratio, diff float64
+	extra       string
+	top         []string
 }
 
 // value is what the target is about.
@@ -63,11 +65,11 @@ func (r *row) value() float64 {
 	if r.ratioTarget > 0 {
 		return r.ratio
 	}
-	return r.ours - r.base
+	return r.diff
 }
 
 // aimed tells whether there is a target.
-func (r *row) aimed() bool { return r.ratioTarget > 0 || r.allocTarget > 0 || r.target > 0 }
+func (r *row) aimed() bool { return r.ratioTarget > 0 || r.counts || r.target > 0 }
 
 func (r *row) met() bool {
 	switch {
@@ -75,8 +77,8 @@ func (r *row) met() bool {
 		return true
 	case r.ratioTarget > 0:
 		return r.ratio <= r.ratioTarget
-	case r.allocTarget > 0:
-		return r.value() <= r.allocTarget
+	case r.counts:
+		return math.Round(r.value()) <= r.allocTarget
 	}
 	return r.value() < float64(r.target)
 }
@@ -107,16 +109,20 @@ func measure(b bench, s settings) (r row, err error) {
 		return row{}, err
 	}
 	r = row{bench: b}
-	if b.allocTarget > 0 {
+	if b.counts {
 		if r.base, err = allocations(base); err == nil {
 			r.ours, err = allocations(ours)
 		}
+		r.diff = r.ours - r.base
 		return r, err
 	}
-	nBase, nOurs := calibrate(base, s.slice), calibrate(ours, s.slice)
-	var bs, os, ratios []float64
+	nBase, nOurs, rounds := calibrate(base, s.slice), calibrate(ours, s.slice), s.rounds
+	if b.single {
+		nBase, nOurs, rounds = 1, 1, rounds*nBase
+	}
+	var bs, os, ratios, diffs []float64
 	runtime.GC()
-	for range s.rounds {
+	for range rounds {
 		x, err := turn(base, nBase)
 		if err != nil {
 			return row{}, err
@@ -125,9 +131,9 @@ func measure(b bench, s settings) (r row, err error) {
 		if err != nil {
 			return row{}, err
 		}
-		bs, os, ratios = append(bs, x), append(os, y), append(ratios, y/x)
+		bs, os, ratios, diffs = append(bs, x), append(os, y), append(ratios, y/x), append(diffs, y-x)
 	}
-	r.base, r.ours, r.ratio = median(bs), median(os), median(ratios)
+	r.base, r.ours, r.ratio, r.diff = median(bs), median(os), median(ratios), median(diffs)
 	if ours.extra != nil {
 		r.extra = ours.extra()
 	}
@@ -239,7 +245,7 @@ func (r *row) line() string {
 	switch {
 	case r.ratioTarget > 0:
 		measured, target = fmt.Sprintf("%.3f", r.ratio), fmt.Sprintf("at most %.2f", r.ratioTarget)
-	case r.allocTarget > 0:
+	case r.counts:
 		base, ours = fmt.Sprintf("%.1f", r.base), fmt.Sprintf("%.1f", r.ours)
 		measured, target = fmt.Sprintf("%.1f", r.value()), fmt.Sprintf("at most %.0f", r.allocTarget)
 	}

@@ -42,8 +42,11 @@ func (w *writer) Header() http.Header         { return w.h }
 func (w *writer) Write(p []byte) (int, error) { return len(p), nil }
 func (w *writer) WriteHeader(status int)      { w.status = status }
 
+// source gives the tokens of requests, each as a slice of one.
+type source interface{ next() []string }
+
 // requests sends requests to a handler, without a socket, with tokens if there are any.
-func requests(h http.Handler, tokens *stock) *runner {
+func requests(h http.Handler, tokens source) *runner {
 	w := &writer{h: http.Header{}}
 	template, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://service.example/invoices/7", http.NoBody)
 	r := &runner{run: func() error {
@@ -65,8 +68,8 @@ func requests(h http.Handler, tokens *stock) *runner {
 		}
 		return nil
 	}}
-	if tokens != nil {
-		r.prepare = tokens.prepare
+	if s, ok := tokens.(interface{ prepare(n int) error }); ok {
+		r.prepare = s.prepare
 	}
 	return r
 }
