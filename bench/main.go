@@ -118,7 +118,7 @@ func measure(b bench, s settings) (r row, err error) {
 	}
 	nBase, nOurs, rounds := calibrate(base, s.slice), calibrate(ours, s.slice), s.rounds
 	if b.single {
-		nBase, nOurs, rounds = 1, 1, rounds*nBase
+		nBase, nOurs, rounds = 1, 1, rounds*nOurs
 	}
 	var bs, os, ratios, diffs []float64
 	runtime.GC()
