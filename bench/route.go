@@ -54,6 +54,7 @@ func requests(h http.Handler, tokens source) *runner {
 			return err
 		}
 		req := *template
+		req.RemoteAddr = "192.0.2.1:50000"
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		req.Header = make(http.Header, 4)
 		req.Header["Content-Type"] = []string{"application/json"}

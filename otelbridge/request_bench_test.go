@@ -54,6 +54,7 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 var (
 	roadBody     = []byte(`{"amount":1}`)
 	roadResponse = []byte("invoice 7\n")
+	roadAgent    = []string{"bench/1"}
 )
 
 // newRoad makes a road with the middlewares, and presents every token once.
@@ -80,12 +81,14 @@ func newRoad(tb testing.TB, tracers trace.TracerProvider, tokens []string, use .
 	return d
 }
 
-// request presents the next token.
+// request presents the next token, in a request as a server gets them.
 func (d *road) request(ctx context.Context) (status int) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/invoices/7", io.NopCloser(bytes.NewReader(roadBody)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://to.example/invoices/7", io.NopCloser(bytes.NewReader(roadBody)))
 	if err != nil {
 		return 0
 	}
+	req.RemoteAddr = "192.0.2.1:50000"
+	req.Header["User-Agent"] = roadAgent
 	d.n = (d.n + 1) % len(d.tokens)
 	req.Header[httpect.FieldName] = d.tokens[d.n : d.n+1]
 	clear(d.w.h)
