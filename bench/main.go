@@ -3,9 +3,9 @@
 
 // Command bench measures what the hot path costs, each case against its floor in the same
 // run, and prints a table with the targets. A case and its floor take turns, some
-// milliseconds each, and what counts is the median over the rounds, so that other load on
-// the machine falls on both. Under a case that missed its target stands what it spent its
-// time on.
+// milliseconds each, or one run where little is added to much, and what counts is the median
+// over the rounds, so that other load on the machine falls on both. Under a case that missed
+// its target stands what it spent its time on.
 package main
 
 import (
