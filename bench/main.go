@@ -213,7 +213,7 @@ func median(x []float64) float64 {
 
 func write(w io.Writer, rows []row, s settings) error {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s, %d CPUs, medians of %d turns of about %v\n\n", runtime.Version(), runtime.NumCPU(), s.rounds, s.slice)
+	fmt.Fprintf(&out, "%s, %d CPUs, medians of %d turns of about %v, or of the single runs that fit there\n\n", runtime.Version(), runtime.NumCPU(), s.rounds, s.slice)
 	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	lines := []string{"what\tfloor\tours\tmeasured\ttarget\t\n"}
 	for i := range rows {
