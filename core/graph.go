@@ -16,7 +16,7 @@ import (
 
 // checkGraph is step 12: the rules of the graph, and which workflow goes on.
 func (m *message) checkGraph(ctx context.Context) *Error {
-	m.result = &Received{}
+	m.result = &Received{transport: m.p.Transport}
 	for i := range m.tokens {
 		t := &m.tokens[i]
 		switch {

@@ -250,6 +250,7 @@ type Received struct {
 	context    []*Verified
 	notices    []*Verified
 	notCarried int
+	transport  Transport
 	workflow   Workflow
 	sender     *Verified
 
@@ -286,6 +287,9 @@ func (r *Received) Weakest() (weakest *Verified) {
 	}
 	return weakest
 }
+
+// Transport returns what the message came by.
+func (r *Received) Transport() Transport { return r.transport }
 
 // Context returns the history that came along.
 func (r *Received) Context() []*Verified { return slices.Clone(r.context) }

@@ -124,6 +124,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.serveInner(w, r, next, outer)
 		return
 	}
+	came := r
 	x := &exchange{m: m, mode: m.mode, expects: r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != ""}
 	if r, x.fault = x.unfold(r); x.fault != nil {
 		m.service.Rejected(ctx, x.fault, x.info())
@@ -149,6 +150,11 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.writeProblem(w, r, err)
 		return
 	}
+	defer func() {
+		if x.request.Pattern != came.Pattern {
+			came.Pattern = x.request.Pattern // which muxes set on the request that they are given
+		}
+	}()
 	x.record(w, next) //nolint:contextcheck // the exchange's request has it
 }
 

@@ -40,7 +40,7 @@ type Bridge struct {
 	show   *disclosure
 	tracer trace.Tracer // nil unless the bridge begins spans of its own
 	tokens *index
-	idle   *unit
+	idle   idleUnits
 	// remembers tells that some propagator of the bridge remembers traces that came.
 	remembers atomic.Bool
 	meter     *metrics // nil unless a meter provider was given
@@ -122,7 +122,7 @@ func New(identity string, p Policy, opts ...Option) (*Bridge, error) {
 		return nil, errors.New("otelbridge: WithReplayStore needs WithMeterProvider")
 	}
 	b := &Bridge{show: show, tokens: newIndex(c.index)}
-	b.idle = &unit{b: b}
+	b.idle = idleUnits{message: &unit{b: b, adapter: true}, other: &unit{b: b}}
 	if c.spans {
 		b.tracer = c.tracers.Tracer(ScopeName, trace.WithInstrumentationVersion(Version))
 	}

@@ -28,7 +28,7 @@ func (b *Bridge) rejected(ctx context.Context, err *core.Error, info core.Verify
 		if info.Answer || b.tracer == nil || isDropped(span.SpanContext()) {
 			return
 		}
-		_, span = b.tracer.Start(ctx, SpanName, trace.WithSpanKind(trace.SpanKindServer))
+		_, span = b.tracer.Start(ctx, SpanName, trace.WithSpanKind(kindOf(info.Transport)))
 		defer span.End()
 	}
 	result := AttrResult.String(err.Code.String())

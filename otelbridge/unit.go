@@ -24,6 +24,9 @@ type unit struct {
 	// guest tells that the span stood for something else when the unit began, so that what is
 	// said of the unit is said in events.
 	guest bool
+	// adapter tells that an adapter ends the task, in the context that it began in: where no span
+	// was then, there is none.
+	adapter bool
 	// workflow is that of the message, absent for a root, whose preds are all its own.
 	workflow core.Workflow
 
@@ -44,6 +47,24 @@ type mark struct {
 	shown bool
 }
 
+// idleUnits watch all units of work that began without a span: one may begin in them.
+type idleUnits struct{ message, other *unit }
+
+func (u *idleUnits) of(r *core.Received) *unit {
+	if r != nil && r.Transport() != core.TransportOther {
+		return u.message
+	}
+	return u.other
+}
+
+// kindOf is the kind of a span that the bridge begins for a message.
+func kindOf(t core.Transport) trace.SpanKind {
+	if t == core.TransportOther {
+		return trace.SpanKindConsumer
+	}
+	return trace.SpanKindServer
+}
+
 // entered is [core.Observer.Entered].
 func (b *Bridge) entered(ctx context.Context, r *core.Received) (context.Context, core.TaskObserver) {
 	span := trace.SpanFromContext(ctx)
@@ -52,7 +73,7 @@ func (b *Bridge) entered(ctx context.Context, r *core.Received) (context.Context
 		case isDropped(span.SpanContext()):
 			return ctx, nil
 		case b.tracer == nil:
-			return ctx, b.idle
+			return ctx, b.idle.of(r)
 		}
 		return b.begin(ctx, r)
 	}
@@ -104,7 +125,7 @@ func (b *Bridge) begin(ctx context.Context, r *core.Received) (context.Context, 
 			links = append(links, trace.Link{SpanContext: k.at})
 		}
 	}
-	ctx, u.span = b.tracer.Start(ctx, SpanName, trace.WithSpanKind(trace.SpanKindServer), trace.WithLinks(links...),
+	ctx, u.span = b.tracer.Start(ctx, SpanName, trace.WithSpanKind(kindOf(r.Transport())), trace.WithLinks(links...),
 		trace.WithAttributes(AttrResult.String(ResultAccepted), AttrPredecessorCount.Int(len(heads))))
 	if !u.span.IsRecording() {
 		return ctx, nil
@@ -152,6 +173,9 @@ func (u *unit) isOwn(span trace.Span) bool {
 
 // Issued implements core.TaskObserver.
 func (u *unit) Issued(ctx context.Context, i *core.Issued) {
+	if u.adapter && i.Kind() == core.KindTask {
+		return
+	}
 	span := u.span
 	if span == nil || i.Kind() != core.KindTask || !span.IsRecording() {
 		span = u.active(ctx)

@@ -18,6 +18,30 @@ import (
 	"github.com/go-ect/ect/otelbridge"
 )
 
+// TestTaskSpanKinds: what the bridge begins for a message is a server's span, or a consumer's
+// where no adapter brought it; for work that no message started it is neither.
+func TestTaskSpanKinds(t *testing.T) {
+	d := ecttest.NewDomain()
+	w := newTraced(t, d, "a", taskSpans())
+	ctx, task, err := w.service.StartTask(t.Context(), "job")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(ctx, t, task)
+	ctx, task, err = w.take(t.Context(), d.Agent(t, "from").Token(w.Identity).Sign(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(ctx, t, task)
+	var got []trace.SpanKind
+	for _, s := range w.spans.Ended() {
+		got = append(got, s.SpanKind())
+	}
+	if want := []trace.SpanKind{trace.SpanKindInternal, trace.SpanKindConsumer}; !slices.Equal(got, want) {
+		t.Errorf("the spans are of the kinds %v, want %v", got, want)
+	}
+}
+
 // TestQueue: what is taken from a queue leads back to the span that put it there, where tokens
 // may say which that was, and has the same ids where not.
 func TestQueue(t *testing.T) {
