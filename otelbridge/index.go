@@ -9,7 +9,7 @@ import (
 	"github.com/go-ect/ect/core"
 )
 
-// name is how a token names another: by its task id, and by the digest that tells it from
+// tokenName is how a token names another: by its task id, and by the digest that tells it from
 // every other of that id.
 type tokenName struct {
 	task   core.UUID
