@@ -101,10 +101,12 @@ func withoutTrace(ctx context.Context, method string) context.Context {
 //
 // Which peer it is it learns from the interceptors of this package; without them none of that
 // goes anywhere. It does the same for each attempt that grpc-go makes, and for all that is in
-// the metadata by then. Observers are told that the dispatch goes with the call in the context
-// that h made, so that a span of h stands for it. With nil as h it does only that: for handlers that come in options of
-// others, and those that are more than a stats handler, it is given after them. It is safe for
-// concurrent use.
+// the metadata by then. With nil as h it does only that: for handlers that come in options of
+// others, and those that are more than a stats handler, it is given after them.
+//
+// Observers are told that the dispatch goes with the call once the attempt begins, in the context
+// that all stats handlers of the connection made, so that a span of h stands for it; and once,
+// however many guards there are. It is safe for concurrent use.
 func GuardTrace(h stats.Handler) stats.Handler {
 	if h == nil {
 		h = noStats{}
@@ -117,8 +119,15 @@ type traceGuard struct{ stats.Handler }
 // TagRPC implements stats.Handler.
 func (g *traceGuard) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	ctx = g.Handler.TagRPC(ctx, info)
-	sends(ctx, info.FullMethodName) // a span that h began is in it
-	return withoutTrace(ctx, info.FullMethodName)
+	return withoutTrace(withAttempt(ctx, info.FullMethodName), info.FullMethodName)
+}
+
+// HandleRPC implements stats.Handler.
+func (g *traceGuard) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	g.Handler.HandleRPC(ctx, s)
+	if _, ok := s.(*stats.Begin); ok {
+		begins(ctx)
+	}
 }
 
 // noStats is a stats handler that does nothing.
