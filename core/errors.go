@@ -211,6 +211,10 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, for hooks and logs; it may be nil.
 func (e *Error) Unwrap() error { return e.err }
 
+// ErrorType returns the text of the code. Instrumentation of OpenTelemetry that sets `error.type`
+// from an error takes it from here, so that what it says of a call is the code as well.
+func (e *Error) ErrorType() string { return e.Code.String() }
+
 // Is reports whether target is an [*Error] of the same code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)

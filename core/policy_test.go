@@ -277,6 +277,9 @@ func TestCodes(t *testing.T) {
 		if got, want := err.Error(), "ect: "+name+": "+io.ErrUnexpectedEOF.Error(); got != want {
 			t.Errorf("Error() = %q, want %q", got, want)
 		}
+		if got := err.ErrorType(); got != name {
+			t.Errorf("ErrorType() = %q, want %q", got, name)
+		}
 		if got, want := core.NewError(c, nil).Error(), "ect: "+name; got != want {
 			t.Errorf("Error() = %q, want %q", got, want)
 		}

@@ -98,6 +98,10 @@ func TestAnswersOverHTTP(t *testing.T) {
 				if got := attr(call.Attributes(), otelbridge.AttrResult); failed && got != core.CodeOf(err).String() || !failed && got != "" {
 					t.Errorf("the call's result is %q", got)
 				}
+				// otelhttp has the last word, as the error passes it on its way to the caller.
+				if got := attr(call.Attributes(), otelbridge.AttrErrorType); failed && got != core.CodeOf(err).String() || !failed && got != "" {
+					t.Errorf("the call's error.type is %q", got)
+				}
 				if (call.Status().Code == codes.Error) != failed {
 					t.Errorf("the call's status is %v", call.Status())
 				}
