@@ -76,7 +76,8 @@ func judgedBy(t *testing.T, s sdktrace.ReadOnlySpan, code core.Code, content boo
 				continue
 			}
 			for _, secret := range []string{part, u.ClaimsWithoutVerification().TaskID.String()} {
-				if strings.Contains(text, secret) {
+				// A token without claims is three letters, which ids of traces may have, too.
+				if len(secret) > len("e30") && strings.Contains(text, secret) {
 					t.Errorf("%v: %q of a refused message is on the span", code, secret)
 				}
 			}
