@@ -5,7 +5,6 @@ package core
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -88,10 +87,11 @@ func (ts taskObservers) Answered(ctx context.Context, dispatch *Issued, answer *
 	}
 }
 
-// Ended implements TaskObserver. What entered last ends first.
+// Ended implements TaskObserver. What entered last ends first, and each is told, also where
+// another panics.
 func (ts taskObservers) Ended(err error) {
-	for _, t := range slices.Backward(ts) {
-		t.Ended(err)
+	for _, t := range ts {
+		defer t.Ended(err)
 	}
 }
 

@@ -56,12 +56,13 @@ func (p *PreparedTask) Task() (*Task, bool) {
 // who asks for one that never did gets a finished one, in which nothing can be recorded.
 func (p *PreparedTask) End() (*Task, bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	t, begun := p.Task()
-	if !begun && !p.ended && p.observer != nil {
+	never := !begun && !p.ended
+	p.ended = true
+	p.mu.Unlock()
+	if never && p.observer != nil {
 		p.observer.Ended(nil)
 	}
-	p.ended = true
 	return t, begun
 }
 

@@ -5,6 +5,7 @@ package core_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -278,6 +279,65 @@ func TestEndsInside(t *testing.T) {
 	taskFinish(ctx, t, task, core.Completion{})
 	if want := []int{0, 1, 2, 2, 1, 0}; !slices.Equal(order, want) {
 		t.Errorf("they entered and ended in the order %v, want %v", order, want)
+	}
+}
+
+// TestEndsThoughOnePanics: each observer of a unit is told of its end, also where another panics.
+func TestEndsThoughOnePanics(t *testing.T) {
+	var first, last units
+	d := ecttest.NewDomain()
+	a := d.Agent(t, "a")
+	s := d.ServiceWithPolicy(t, a, a.Policy(), nil, core.WithObserver(first.observer()), core.WithObserver(core.Observer{
+		Entered: func(ctx context.Context, _ *core.Received) (context.Context, core.TaskObserver) {
+			return ctx, endWatch(func() { panic("the observer is broken") })
+		},
+	}), core.WithObserver(last.observer()))
+	ctx, task, err := s.StartTask(t.Context(), "work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if recover() != "the observer is broken" {
+				t.Error("the panic of the observer did not reach who called Finish")
+			}
+		}()
+		task.Finish(ctx, core.Completion{}) //nolint:errcheck // it panics
+	}()
+	for n, u := range []*units{&first, &last} {
+		if !slices.Contains(u.told, "1 ended, <nil>") {
+			t.Errorf("observer %d was told %q, want the end", n, u.told)
+		}
+	}
+}
+
+// TestEndedAsksForTheTask: who watches a task that nobody asked for may ask for it at its end.
+func TestEndedAsksForTheTask(t *testing.T) {
+	var ctx context.Context
+	asked := false
+	d := ecttest.NewDomain()
+	a := d.Agent(t, "a")
+	s := d.ServiceWithPolicy(t, a, a.Policy(), nil, core.WithObserver(core.Observer{
+		Entered: func(on context.Context, _ *core.Received) (context.Context, core.TaskObserver) {
+			return on, endWatch(func() {
+				task, ok := core.TaskFromContext(ctx)
+				if _, err := task.Step(ctx, "late", core.StepInput{}); !ok || !errors.Is(err, core.ErrTaskFinished) {
+					t.Errorf("a step of the task that never began: %v", err)
+				}
+				asked = true
+			})
+		},
+	}))
+	ctx, p, err := s.PrepareTask(t.Context(), "work") // which the observer asks with
+	if err != nil {
+		t.Fatal(err)
+	}
+	if task, begun := p.End(); begun {
+		t.Errorf("the task %v began", task)
+	}
+	p.End()
+	if !asked {
+		t.Error("the observer was not told of the end")
 	}
 }
 
