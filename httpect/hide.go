@@ -54,14 +54,14 @@ func hideFields(resp *http.Response) {
 
 // hideInformational takes them out of 1xx responses, which only what traces the call
 // gets to see.
-func hideInformational(ctx context.Context) context.Context {
+func hideInformational(ctx context.Context) (hidden context.Context, hides bool) {
 	if trace := httptrace.ContextClientTrace(ctx); trace == nil || trace.Got1xxResponse == nil {
-		return ctx
+		return ctx, false
 	}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
 			strip(http.Header(h)) // this is called before the hooks that are there
 			return nil
 		},
-	})
+	}), true
 }

@@ -4,7 +4,6 @@
 package httpect
 
 import (
-	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -47,13 +46,12 @@ func (s sieve) strip(h http.Header) {
 	}
 }
 
-// request returns a request that has a context and what goes through; req itself, if that is
-// what it is.
-func (s sieve) request(ctx context.Context, req *http.Request) *http.Request {
-	if !s.holds(req.Header) && req.Trailer == nil && ctx == req.Context() {
+// request returns a request that has what goes through; req itself, if that is what it is.
+func (s sieve) request(req *http.Request) *http.Request {
+	if !s.holds(req.Header) && req.Trailer == nil {
 		return req
 	}
-	out := req.WithContext(ctx)
+	out := req.WithContext(req.Context())
 	out.Header = req.Header.Clone()
 	s.strip(out.Header)
 	s.ownTrailer(req, out)

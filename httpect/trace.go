@@ -50,7 +50,7 @@ func (g *traceGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.holds(req.Header) || req.Trailer != nil {
 		s.trace = g.audiences.TraceAt(Origin(req.URL))
 	}
-	return g.base.RoundTrip(s.request(req.Context(), req))
+	return g.base.RoundTrip(s.request(req))
 }
 
 // checkLeak tells observers of headers of tracing that something further in than the

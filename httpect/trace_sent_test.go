@@ -4,15 +4,19 @@
 package httpect_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-ect/ect/core"
+	"github.com/go-ect/ect/ecttest"
+	"github.com/go-ect/ect/httpect"
 )
 
 // TestTraceRedirect: each request of a chain of redirects is judged by where it goes.
@@ -200,4 +204,37 @@ func (r *atEnd) Read(p []byte) (int, error) {
 		r.do()
 	}
 	return n, err
+}
+
+// valuesContext is a context of a type whose values cannot be compared.
+type valuesContext struct {
+	context.Context //nolint:containedctx // it is one itself
+	_               []string
+}
+
+// TestAnyContext: what takes headers out compares no contexts, which may be of any type.
+func TestAnyContext(t *testing.T) {
+	d := ecttest.NewDomain()
+	s := d.Service(t, d.Agent(t, "a"))
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	guard, err := httpect.NewTraceGuard(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := httpect.NewTransport(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rt := range []http.RoundTripper{guard, transport} {
+		req, err := http.NewRequestWithContext(valuesContext{Context: t.Context()}, http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
 }

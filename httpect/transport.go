@@ -79,7 +79,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	to, ok := t.service.Audiences().AtEndpoint(at)
 	if !ok {
 		goes := sieve{trace: t.service.Audiences().TraceAt(at)}
-		resp, err := t.base.RoundTrip(goes.request(hideInformational(req.Context()), req))
+		out := req
+		if ctx, hides := hideInformational(req.Context()); hides {
+			out = req.WithContext(ctx)
+		}
+		resp, err := t.base.RoundTrip(goes.request(out))
 		if err == nil {
 			t.checkLeak(req.Context(), resp, goes)
 			hideFields(resp)
@@ -119,7 +123,8 @@ func (t *Transport) dispatch(req *http.Request, to core.Audience) (*answer, erro
 	if !ok {
 		return nil, core.ErrNoTask
 	}
-	out := req.Clone(hideInformational(ctx))
+	hidden, _ := hideInformational(ctx)
+	out := req.Clone(hidden)
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
