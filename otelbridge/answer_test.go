@@ -231,3 +231,63 @@ func TestQueueRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswerOfAnotherWorkflow: an answer that has left the workflow of its call, as the
+// policy of the service lets it, is shown only where links may cross workflows.
+func TestAnswerOfAnotherWorkflow(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		links  otelbridge.Links
+		leaves bool
+		shown  bool
+	}{
+		{"same workflow", otelbridge.LinksSameWorkflow, false, true},
+		{"another workflow", otelbridge.LinksSameWorkflow, true, false},
+		{"another workflow, same trust domain", otelbridge.LinksSameTrustDomain, true, true},
+		{"another workflow, any", otelbridge.LinksAny, true, true},
+		{"same workflow, none", otelbridge.LinksNone, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := ecttest.NewDomain()
+			b := d.Agent(t, "b")
+			show := otelbridge.ShowTasks()
+			show.Links = c.links
+			w := newTraced(t, d, "a", setup{
+				show: show, to: []core.Audience{{ID: b.Identity, Tokens: true}},
+				policy: func(p *core.Policy) {
+					p.CrossWorkflow = func(e core.CrossWorkflowEdge) (core.Workflow, bool) { return e.ChildWorkflow, true }
+				},
+			})
+			ctx, span := w.start(t.Context(), "job")
+			ctx, task, err := w.service.StartTask(ctx, "job")
+			if err != nil {
+				t.Fatal(err)
+			}
+			carrier, there := core.MapCarrier{}, flow()
+			call, err := core.Inject(ctx, carrier, b.Identity, core.DispatchInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := b.Token(w.Identity).After(t, true, carrier[core.CarrierTokens][0])
+			if c.leaves {
+				answer.With("wid", there)
+			}
+			text := answer.Sign(t)
+			if _, err := call.Verify(ctx, core.Presented{Values: []string{text}}); err != nil {
+				t.Fatal(err)
+			}
+			done(ctx, t, task)
+			span.End()
+			got := w.one(t)
+			if n := len(eventsOf(got, otelbridge.EventAnswer)); n != 1 {
+				t.Errorf("%d answers", n)
+			}
+			if shown := strings.Contains(allOf(got), idOf(t, text)); shown != c.shown {
+				t.Errorf("the answer's task is shown: %t", shown)
+			}
+			if shown := strings.Contains(allOf(got), there); shown != (c.shown && c.leaves) {
+				t.Errorf("the answer's workflow is shown: %t", shown)
+			}
+		})
+	}
+}

@@ -232,7 +232,7 @@ func (u *unit) Answered(ctx context.Context, dispatch *core.Issued, r *core.Rece
 	for _, v := range r.Heads() {
 		k := u.b.know(v, call) //nolint:contextcheck // it is no context
 		attrs := make([]attribute.KeyValue, 0, 6)
-		if u.b.show.admits(r.Workflow(), k.token.Workflow, k.home) {
+		if u.b.show.admits(dispatch.Workflow(), k.token.Workflow, k.home) { // it may have left the workflow
 			attrs = u.b.verified(attrs, v, k.token)
 		}
 		span.AddEvent(EventAnswer, trace.WithAttributes(attrs...))
