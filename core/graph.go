@@ -125,7 +125,7 @@ func (m *message) describe(judged []dag.Judgement) *Error {
 	if len(all) > 1 {
 		m.connect(judged)
 	}
-	r.sender = m.sender()
+	r.sender, r.peer = m.sender(), m.p.Evidence.Peer
 	return nil
 }
 

@@ -253,6 +253,7 @@ type Received struct {
 	transport  Transport
 	workflow   Workflow
 	sender     *Verified
+	peer       string
 
 	store  replay.Store
 	claims []replay.Claim
@@ -308,6 +309,10 @@ func (r *Received) Workflow() Workflow { return r.workflow }
 // Sender returns the head of whoever sent the message: the one whose issuer is the
 // authenticated peer, or the only one where no peer is authenticated (profile 9.7).
 func (r *Received) Sender() (*Verified, bool) { return r.sender, r.sender != nil }
+
+// Peer returns the identity that the transport authenticated, "" where it authenticated
+// none. It need not be the issuer of any head: whoever gets a token may present it.
+func (r *Received) Peer() string { return r.peer }
 
 // Release gives the claims of the message back, so that it may be sent again. It is
 // for messages that were refused before their handler was called, and for nothing

@@ -118,10 +118,14 @@ func (s *bySender) Extract(ctx context.Context, c propagation.TextMapCarrier) co
 }
 
 // fromHome tells whether a message is of this service's own trust domain: its sender, or
-// every head where it is not known who of them sent it.
+// every head where it is not known who of them sent it. A peer of another domain that the
+// transport authenticated is not, whatever heads it presents.
 func (b *Bridge) fromHome(r *core.Received) bool {
 	if v, ok := r.Sender(); ok {
 		return b.show.home(v.Issuer())
+	}
+	if peer := r.Peer(); peer != "" && !b.show.home(peer) {
+		return false
 	}
 	for _, v := range r.Heads() {
 		if !b.show.home(v.Issuer()) {
