@@ -164,3 +164,9 @@ func (d *disclosure) admits(own, pred core.Workflow, home bool) bool {
 	}
 	return false
 }
+
+// believes tells whether links may lead where a signed token says that its span is. One of
+// another trust domain says so of a trace from outside, which is for the edge to decide on.
+func (d *disclosure) believes(home bool) bool {
+	return d.policy.CarryTrace && (home || d.policy.Edge != EdgeRestart)
+}

@@ -35,13 +35,13 @@ type index struct{ ring[tokenName, known] }
 func newIndex(size int) *index { return &index{newRing[tokenName, known](size)} }
 
 // know remembers a token that was verified, and returns what is known of it: where it was
-// before if it was here, or where it says it was, or else on the span that it came in.
+// before if it was here, or where it says it was if it may, or else on the span that it came in.
 func (b *Bridge) know(v *core.Verified, on trace.SpanContext) known {
 	k := known{
 		token: Token{TaskID: v.TaskID(), Workflow: v.Workflow(), IssuedAt: v.IssuedAt()},
 		home:  b.show.home(v.Issuer()), at: place(on),
 	}
-	if b.show.policy.CarryTrace && v.Level() > core.L1 {
+	if b.show.believes(k.home) && v.Level() > core.L1 {
 		if said := place(parseTraceParent(v.TraceParent())); said.IsValid() {
 			k.at = said
 		}

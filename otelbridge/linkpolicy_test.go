@@ -46,6 +46,7 @@ func TestLinkPolicy(t *testing.T) {
 	const none, same, domain, every = otelbridge.LinksNone, otelbridge.LinksSameWorkflow, otelbridge.LinksSameTrustDomain, otelbridge.LinksAny
 	here, there := flow(), flow()
 	all := []otelbridge.Links{none, same, domain, every}
+	const restart, link = otelbridge.EdgeRestart, otelbridge.EdgeLink
 	for _, c := range []struct {
 		name     string
 		workflow string // of the head; the task's is here
@@ -63,12 +64,13 @@ func TestLinkPolicy(t *testing.T) {
 		{"other workflow, unsigned", there, false, true, []otelbridge.Links{every}},
 	} {
 		for _, links := range all {
-			for _, own := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s, links %v, own span %t", c.name, links, own), func(t *testing.T) {
+			for n, edge := range []otelbridge.Edge{restart, link, restart, link} {
+				own := n > 1
+				t.Run(fmt.Sprintf("%s, links %v, %v, own span %t", c.name, links, edge, own), func(t *testing.T) {
 					d := ecttest.NewDomain()
 					binder := newAbroad(t, d)
 					show := otelbridge.ShowEverything()
-					show.Links, show.Edge = links, otelbridge.EdgeRestart
+					show.Links, show.Edge = links, edge
 					s := setup{show: show, binder: binder, policy: func(p *core.Policy) {
 						p.MinLevel = core.L1
 						p.CrossWorkflow = func(core.CrossWorkflowEdge) (core.Workflow, bool) { return workflow(t, here), true }
@@ -119,13 +121,17 @@ func TestLinkPolicy(t *testing.T) {
 					if slices.Contains(ids, idOf(t, text)) != shown || slices.Contains(ids, idOf(t, beside)) != besideShown {
 						t.Errorf("the predecessors shown are %q, and the head must be shown: %t", ids, shown)
 					}
-					if linked := len(got.Links()) == 1; linked != (shown && !c.unsigned) {
-						t.Errorf("%d links, want one if the head is shown and signed", len(got.Links()))
+					believed := !c.unsigned && (!c.foreign || edge == link)
+					if linked := len(got.Links()) == 1; linked != (shown && believed) {
+						t.Errorf("%d links, want one if the head is shown and may say where it was", len(got.Links()))
 					}
 					for _, l := range got.Links() {
 						if l.SpanContext.TraceID().String() != carried[3:35] || l.SpanContext.TraceState().Len() != 0 {
 							t.Errorf("a link to %v", l.SpanContext)
 						}
+					}
+					if !believed && strings.Contains(allOf(got), carried[3:35]) {
+						t.Errorf("the trace of a head that may not say it is on the span:\n%s", allOf(got))
 					}
 					if shown {
 						return

@@ -93,11 +93,12 @@ type Policy struct {
 	// Links says to which predecessors a span may point. One that it does not admit is counted.
 	Links Links
 	// Edge says what becomes of a trace that comes from outside, at listeners that have the
-	// bridge's propagator for the edge.
+	// bridge's propagator for the edge, and in tokens of other trust domains under CarryTrace.
 	Edge Edge
 	// CarryTrace writes the span context into the tokens that go to audiences which get
-	// `traceparent`, and reads it in tokens that come (the member `trace` of `ect_ext`). It is
-	// signed there, and kept as long as the token is.
+	// `traceparent`, and reads it in tokens that come (the member `trace` of `ect_ext`), under
+	// EdgeRestart in those of this service's own trust domain alone. It is signed there, and
+	// kept as long as the token is.
 	CarryTrace bool
 
 	// Keys are what pseudonyms are made with, by epoch. There are some if and only if
