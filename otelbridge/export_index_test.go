@@ -52,3 +52,12 @@ func (b *Bridge) Remembered() (tokens int, places []trace.SpanContext) {
 	}
 	return len(all), places
 }
+
+// MaxLater is how many predecessors a unit remembers, twice at most.
+const MaxLater = maxLater
+
+// Marked returns how many predecessors a unit remembers, beside heads.
+func Marked(o core.TaskObserver) int {
+	u, _ := o.(*unit)
+	return len(u.later) + len(u.earlier)
+}

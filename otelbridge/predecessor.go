@@ -32,7 +32,8 @@ func point(span trace.Span, to trace.SpanContext) {
 }
 
 // predecessors shows what a token comes after, as far as the policy lets it, and says how
-// many those are and how many are not shown. On the span of the unit each is shown once.
+// many those are and how many are not shown. On the span of the unit each is shown once, as
+// long as that is remembered.
 func (u *unit) predecessors(span trace.Span, i *core.Issued, own bool) (count, withheld int) {
 	if own {
 		u.mu.Lock()
@@ -49,10 +50,7 @@ func (u *unit) predecessors(span trace.Span, i *core.Issued, own bool) (count, w
 			shown = u.predecessor(span, i.Workflow(), n)
 		}
 		if own && !seen {
-			if u.later == nil {
-				u.later = map[tokenName]bool{}
-			}
-			u.later[n] = shown
+			u.mark(n, shown)
 		}
 		if !shown {
 			withheld++
@@ -69,8 +67,21 @@ func (u *unit) marked(n tokenName) (shown, seen bool) {
 			return h.shown, true
 		}
 	}
-	shown, seen = u.later[n]
+	if shown, seen = u.later[n]; !seen {
+		shown, seen = u.earlier[n]
+	}
 	return shown, seen
+}
+
+// mark remembers of a predecessor whether it is on the unit's span. The lock is held.
+func (u *unit) mark(n tokenName, shown bool) {
+	if len(u.later) == maxLater {
+		u.earlier, u.later = u.later, nil
+	}
+	if u.later == nil {
+		u.later = map[tokenName]bool{}
+	}
+	u.later[n] = shown
 }
 
 // predecessor shows one that a token of the workflow names, and tells whether it did.

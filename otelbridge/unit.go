@@ -31,15 +31,20 @@ type unit struct {
 	workflow core.Workflow
 
 	mu sync.Mutex
-	// heads has those of the message, and later what else tokens on the unit's span came after.
-	heads []mark
-	later map[tokenName]bool
+	// heads has those of the message, and later what else tokens on the unit's span came after,
+	// as far as it is not in earlier yet.
+	heads          []mark
+	later, earlier map[tokenName]bool
 
 	// Room for the one head that most messages have, and for what is said of them, so that it
 	// costs no allocation of its own.
 	first [1]mark
 	said  [3]attribute.KeyValue
 }
+
+// maxLater is how many predecessors later holds before it takes the place of earlier, as a unit
+// may go on for days. One that is forgotten and comes again is shown again.
+const maxLater = 1 << 10
 
 // mark says of a predecessor whether it is on the unit's span, or withheld.
 type mark struct {
