@@ -75,6 +75,7 @@ func (c *client) peer(cc *grpc.ClientConn) (core.Audience, bool) {
 // call is one call of a task. It is the codec that the call is written with.
 type call struct {
 	c   *client
+	cc  *grpc.ClientConn
 	to  core.Audience
 	ctx context.Context //nolint:containedctx // the context of the call that the task is in
 	d   *core.Dispatch
@@ -103,7 +104,7 @@ type call struct {
 }
 
 // newCall prepares a call from the task of a context.
-func (c *client) newCall(ctx context.Context, to core.Audience, opts []grpc.CallOption) (*call, error) {
+func (c *client) newCall(ctx context.Context, cc *grpc.ClientConn, to core.Audience, opts []grpc.CallOption) (*call, error) {
 	if _, ok := core.TaskFromContext(ctx); !ok {
 		return nil, fails(codes.FailedPrecondition, core.ErrNoTask)
 	}
@@ -111,7 +112,7 @@ func (c *client) newCall(ctx context.Context, to core.Audience, opts []grpc.Call
 	if err != nil {
 		return nil, err
 	}
-	k := &call{c: c, to: to, ctx: ctx, codec: codec}
+	k := &call{c: c, cc: cc, to: to, ctx: ctx, codec: codec}
 	for _, o := range opts {
 		if a, ok := o.(answerOption); ok {
 			k.answered = a.received

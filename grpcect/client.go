@@ -39,10 +39,11 @@ func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryCli
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		to, ok := c.peer(cc)
 		ctx = withTrace(ctx, method, c.trace(cc, to, ok))
-		if c.dispatched(opts) {
+		k := c.dispatched(opts)
+		if k.goesTo(cc, to) {
 			return invoker(withoutTrace(ctx, method), method, req, reply, cc, opts...)
 		}
-		if !ok {
+		if k != nil || !ok {
 			err := invoker(stripOutgoing(ctx, method), method, req, reply, cc, opts...)
 			hide(opts)
 			return err
@@ -55,22 +56,29 @@ func UnaryClientInterceptor(s *core.Service, opts ...ClientOption) grpc.UnaryCli
 	}
 }
 
-// dispatched tells whether an interceptor of the same service further out has dispatched the
-// call, which is the codec that it is written with then. One further in does nothing.
-func (c *client) dispatched(opts []grpc.CallOption) bool {
+// dispatched returns the call if an interceptor of the same service further out has dispatched
+// it, nil if none has: it is the codec that the call is written with then. One further in does
+// nothing, unless the call goes elsewhere.
+func (c *client) dispatched(opts []grpc.CallOption) *call {
 	for _, o := range opts {
 		if f, ok := o.(grpc.ForceCodecV2CallOption); ok {
 			if k, ok := f.CodecV2.(*call); ok && k.c.service == c.service {
-				return true
+				return k
 			}
 		}
 	}
-	return false
+	return nil
+}
+
+// goesTo tells whether the tokens of a call may go over a connection: that which it was made
+// on, or another to the same peer. Something in between may try a call elsewhere as well.
+func (k *call) goesTo(cc *grpc.ClientConn, to core.Audience) bool {
+	return k != nil && (k.cc == cc || k.to.ID == to.ID)
 }
 
 // unary makes a call, and tells whether the peer refused it as replayed.
 func (c *client) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, to core.Audience, invoker grpc.UnaryInvoker, opts []grpc.CallOption) (bool, error) {
-	k, err := c.newCall(ctx, to, opts)
+	k, err := c.newCall(ctx, cc, to, opts)
 	if err != nil {
 		return false, err
 	}

@@ -29,10 +29,11 @@ func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamC
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 		to, ok := c.peer(cc)
 		ctx = withTrace(ctx, method, c.trace(cc, to, ok))
-		if c.dispatched(opts) {
+		k := c.dispatched(opts)
+		if k.goesTo(cc, to) {
 			return streamer(withoutTrace(ctx, method), desc, cc, method, opts...)
 		}
-		if !ok {
+		if k != nil || !ok {
 			cs, err := streamer(stripOutgoing(ctx, method), desc, cc, method, opts...)
 			if err != nil {
 				return nil, err
@@ -46,7 +47,7 @@ func StreamClientInterceptor(s *core.Service, opts ...ClientOption) grpc.StreamC
 			return streamer(ctx, desc, cc, method, append(slices.Clip(opts), grpc.ForceCodecV2(k), done)...)
 		}
 		var err error
-		if s.k, err = c.newCall(ctx, to, opts); err != nil {
+		if s.k, err = c.newCall(ctx, cc, to, opts); err != nil {
 			return nil, err
 		}
 		s.opts, s.k.stream = opts, true
@@ -338,7 +339,7 @@ func (s *clientStream) repeats(err error, below grpc.ClientStream) bool {
 
 // repeat dispatches a call once more, with the same request.
 func (s *clientStream) repeat(before *call) error {
-	k, err := s.c.newCall(s.ctx, s.to, s.opts)
+	k, err := s.c.newCall(s.ctx, before.cc, s.to, s.opts)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,10 @@
 package grpcect_test
 
 import (
+	"context"
 	"testing"
+
+	"google.golang.org/grpc"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/grpcect"
@@ -29,5 +32,76 @@ func TestDialedTwice(t *testing.T) {
 			}
 			w.after(ctx, t, task, w.to.seen.last(t).TaskID)
 		})
+	}
+}
+
+// TestTriedElsewhere: what something in between sends over another connection as well, with
+// all that it was given, has the tokens of the call only where that leads to the same peer.
+func TestTriedElsewhere(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		// there is who is at the end of the other connection, "" where nobody is named.
+		there  string
+		tokens bool
+	}{
+		{"same peer", "spiffe://test.example/to", true},
+		{"another peer", "spiffe://test.example/elsewhere", false},
+		{"nobody", "", false},
+	} {
+		for _, k := range kinds[:2] { // those with one request
+			t.Run(c.name+"/"+k.name, func(t *testing.T) {
+				first, second, w := newReceiver(t), newReceiver(t), newWorld(t)
+				at := []string{first.at}
+				peers := []core.Audience{}
+				switch c.there {
+				case "":
+				case w.to.agent.Identity:
+					at = append(at, second.at)
+				default:
+					peers = append(peers, core.Audience{ID: c.there, Endpoints: []string{second.at}, Tokens: true, Answer: core.AnswerOptional})
+				}
+				peers = append(peers, core.Audience{
+					ID: w.to.agent.Identity, Endpoints: at, Tokens: true, Answer: core.AnswerOptional, Trace: core.TraceParent,
+				})
+				s := w.tells(t, peers...)
+				other := dial(t, second.at, append(grpcect.DialOptions(s), plaintext)...)
+				both := []grpc.DialOption{
+					grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+						if err := other.Invoke(ctx, method, req, reply, opts...); err != nil {
+							t.Error(err)
+						}
+						return invoker(ctx, method, req, reply, cc, opts...)
+					}),
+					grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+						st, err := other.NewStream(ctx, desc, method, opts...)
+						if err == nil {
+							err = st.CloseSend()
+						}
+						if err != nil {
+							t.Error(err)
+							return nil, err
+						}
+						if err := st.RecvMsg(new(testpb.Message)); err == nil { // that none was sent
+							t.Error("a message came back")
+						}
+						return streamer(ctx, desc, cc, method, opts...)
+					}),
+				}
+				cc := testpb.NewTestServiceClient(dial(t, first.at, append(append(grpcect.DialOptions(s), both...), plaintext)...))
+				if err := k.call(asCaller(startTask(t, s)), cc); err != nil {
+					t.Fatal(err)
+				}
+				if md := first.next(t); !core.AnyToken(md[core.CarrierTokens]) {
+					t.Error("no token came where the call was made")
+				}
+				md := second.next(t)
+				if came := core.AnyToken(md[core.CarrierTokens]); came != c.tokens {
+					t.Errorf("a token came elsewhere: %t", came)
+				}
+				if came := len(traceIn(md)) > 0; came != c.tokens {
+					t.Errorf("metadata of tracing came elsewhere: %q", traceIn(md))
+				}
+			})
+		}
 	}
 }
