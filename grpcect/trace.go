@@ -173,5 +173,5 @@ func (traceCheck) GetRequestMetadata(ctx context.Context, _ ...string) (map[stri
 	}
 	slices.Sort(found)
 	return nil, fails(codes.Internal, fmt.Errorf("the call was not made, as something adds %s to it, which the peer does not get: "+
-		"wrap the stats handler in grpcect.GuardTrace, or put the interceptor before those of grpcect", strings.Join(found, ", ")))
+		"wrap the stats handler in grpcect.GuardTrace, or put the interceptor before those of grpcect; or let it go there by Audience.Trace", strings.Join(found, ", ")))
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
@@ -100,8 +101,8 @@ func WithIndexSize(tokens int) Option {
 // New returns the bridge of a service whose identity that is. An error names what the policy
 // or an option lacks.
 func New(identity string, p Policy, opts ...Option) (*Bridge, error) {
-	if identity == "" {
-		return nil, errors.New("otelbridge: New: the identity is empty")
+	if u, err := url.Parse(identity); err != nil || u.Scheme == "" {
+		return nil, errors.New("otelbridge: New: the identity is not a URI; it is the verifier's Policy.Audience")
 	}
 	show, err := newDisclosure(identity, p)
 	if err != nil {

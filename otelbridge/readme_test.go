@@ -52,11 +52,15 @@ func Example() {
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	w3c := propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 	r := chi.NewRouter()
+	keep := func(context.Context, *core.Issued) {}
+	refused := func(context.Context, *core.Error, core.VerifyInfo) {}
 	createInvoice := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "invoice 7") }
 
 	// readme: bridge
 	bridge := must(otelbridge.New("https://billing.example", otelbridge.ShowTasks()))
-	verifier := must(core.NewVerifier(binder, policy, core.WithObserver(bridge.Observer())))
+	verifier := must(core.NewVerifier(binder, policy,
+		core.WithObserver(core.Observer{Issued: keep, Rejected: refused, BodyDiffered: refused}),
+		core.WithObserver(bridge.Observer())))
 	// end
 	billing := httptest.NewUnstartedServer(nil)
 	site := "http://" + billing.Listener.Addr().String()
@@ -65,16 +69,18 @@ func Example() {
 		Trace: core.TraceParent,
 	}))))
 	// readme: otelhttp
-	r.Use(httpect.Middleware(service))
-	r.Post("/invoices", createInvoice)
-	handler := otelhttp.NewHandler(r, "billing", // outside of the middleware
-		otelhttp.WithTracerProvider(tracers), otelhttp.WithPropagators(bridge.EdgePropagator(w3c)))
+	r.Group(func(r chi.Router) {
+		r.Use(otelhttp.NewMiddleware("billing", otelhttp.WithTracerProvider(tracers),
+			otelhttp.WithPropagators(bridge.EdgePropagator(w3c)))) // or w3c: see below
+		r.Use(httpect.Middleware(service))
+		r.Post("/invoices", createInvoice)
+	})
 
-	client := &http.Client{Transport: otelhttp.NewTransport(must(httpect.NewTransport(service, nil)), // outside, too
+	client := &http.Client{Transport: otelhttp.NewTransport(must(httpect.NewTransport(service, nil)),
 		otelhttp.WithTracerProvider(tracers), otelhttp.WithPropagators(w3c))}
 	// end
 
-	billing.Config.Handler = handler
+	billing.Config.Handler = r
 	billing.Start()
 	defer billing.Close()
 	// Billing asks itself, for want of a peer.
