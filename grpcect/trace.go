@@ -99,9 +99,11 @@ func withoutTrace(ctx context.Context, method string) context.Context {
 //
 //	grpc.WithStatsHandler(grpcect.GuardTrace(otelgrpc.NewClientHandler()))
 //
-// Which peer it is it learns from the interceptors of this package; without them none of that
-// goes anywhere. It does the same for each attempt that grpc-go makes, and for all that is in
-// the metadata by then. With nil as h it does only that: for handlers that come in options of
+// Which peer it is it learns from the interceptors of this package, which every connection with
+// a guard needs. Without them none of that goes anywhere, unless a call is made in the context of
+// another of the same method, as by an interceptor that tries a call elsewhere: then it is
+// guarded like that one. It does the same for each attempt that grpc-go makes, and for all that is
+// in the metadata by then. With nil as h it does only that: for handlers that come in options of
 // others, and those that are more than a stats handler, it is given after them.
 //
 // Observers are told that the dispatch goes with the call once the attempt begins, in the context
@@ -139,9 +141,9 @@ func (noStats) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Contex
 func (noStats) HandleConn(context.Context, stats.ConnStats)                       {}
 
 // CheckTrace returns a dial option that has a call fail, before anything of it is sent, where
-// its metadata has something of distributed tracing that the peer does not get, whatever has
-// added it: a stats handler without [GuardTrace], or an interceptor further in. The error is
-// codes.Internal and names it, without its values. It is among [DialOptions], and for
+// its metadata has something of distributed tracing that the peer does not get, whichever of a
+// stats handler without [GuardTrace] and an interceptor further in has added it. What other
+// credentials add is not seen. The error is codes.Internal and names it, without its values. It is among [DialOptions], and for
 // connections that have the interceptors of this package one by one.
 func CheckTrace() grpc.DialOption { return grpc.WithPerRPCCredentials(traceCheck{}) }
 

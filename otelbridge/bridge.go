@@ -92,7 +92,7 @@ func WithReplayStore(s ReplayStore) Option {
 func WithTaskSpans() Option { return option(func(c config) config { c.spans = true; return c }) }
 
 // WithIndexSize sets of how many tokens the bridge remembers the span, from [MinIndexSize] to
-// [MaxIndexSize]; each takes some 200 bytes. The oldest is forgotten first, and what comes
+// [MaxIndexSize]; each takes some 300 bytes. The oldest is forgotten first, and what comes
 // after it then has no link to it, and counts it as withheld.
 func WithIndexSize(tokens int) Option {
 	return option(func(c config) config { c.index = tokens; return c })
@@ -137,7 +137,8 @@ func New(identity string, p Policy, opts ...Option) (*Bridge, error) {
 
 // SetKeys replaces the keys of pseudonyms, without a pause. A key that stays must be what it
 // was, and a new one begins after all that stay. It is an error, and nothing changes, where
-// that does not hold, or the policy shows nothing as a pseudonym.
+// that does not hold, or the policy shows nothing as a pseudonym. Tokens that were issued since
+// a new key's From have another name from now on, so let that lie in the future.
 func (b *Bridge) SetKeys(keys []PseudonymKey) error { return b.show.rekey(keys) }
 
 // Observer returns what the service's verifier is made with, see [core.WithObserver].

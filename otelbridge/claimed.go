@@ -24,7 +24,7 @@ type standing struct {
 
 // maxClaimed is how many spans are known to stand for something. One that was forgotten would
 // be taken for free, so it is as many as are under way at once, many times over.
-const maxClaimed = 1 << 14
+const maxClaimed = 1 << 16
 
 // claimedSpans is of all bridges of the process: several services may work in one span.
 var claimedSpans = claimed{newRing[trace.SpanID, standing](maxClaimed)}

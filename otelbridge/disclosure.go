@@ -68,8 +68,8 @@ func newDisclosure(identity string, p Policy) (*disclosure, error) {
 }
 
 // rekey replaces the keys while pseudonyms are made. A key that stays must be what it was,
-// and a new one begins after all that stay, so that no token changes its name. Nothing is
-// changed with an error.
+// and a new one begins after all that stay, see replaceable. Nothing is changed with an
+// error.
 func (d *disclosure) rekey(keys []PseudonymKey) error {
 	if err := checkKeys(keys); err != nil {
 		return err

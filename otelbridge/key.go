@@ -112,7 +112,8 @@ func (r keyring) at(issued time.Time) *epoch {
 
 // replaceable tells whether keys that were checked may take the place of r: what is there
 // under a name stays what it was, and what is new comes after all that stay. So no token
-// gets a name other than it had, unless it had it by a key that is gone.
+// gets a name other than it had, unless it had it by a key that is gone, or a new key begins
+// in the past.
 func (r keyring) replaceable(keys []PseudonymKey) error {
 	added := -1
 	for i, k := range keys {

@@ -12,8 +12,8 @@ type Disclosure uint8
 const (
 	// Omit leaves it out.
 	Omit Disclosure = iota
-	// Pseudonym shows a keyed pseudonym. Equal values look equal within one workflow, and
-	// different in two.
+	// Pseudonym shows a keyed pseudonym. Equal values look equal within one workflow and one
+	// epoch, and different otherwise.
 	Pseudonym
 	// Plain shows it as it stands in the token.
 	Plain

@@ -86,13 +86,16 @@ func (b *Bridge) arrived(ctx context.Context) (*arrival, bool) {
 
 // SenderPropagator returns a propagator for a listener where it depends on who sent the
 // message. Traces of verified senders of this service's own trust domain go on; those of
-// others are treated as at the edge. For that the message must be verified before: give it to
+// others are treated as at the edge. Where the transport authenticates nobody, whoever presents
+// an accepted token is taken for its issuer. For that the message must be verified before: give it to
 // otelhttp inside of httpect.Middleware.
 //
 // Where the message was not verified yet, what came is only remembered. Once it was, the span
 // that [WithTaskSpans] begins goes on with it; a span that was begun in between is the parent
 // of all that follows, and gets a link to it. For [WithTaskSpans] with httpect outermost, call
-// Extract in a handler around it. Where there is a span already, nothing is taken. Without
+// Extract in a handler around it. It is the first unit of work below that takes what came, so
+// do not give the propagator to what takes messages of others out of its own, such as pushes
+// of a queue. Where there is a span already, nothing is taken. Without
 // [WithTaskSpans] and with httpect outermost, no unit of work begins in the span that otelhttp
 // begins, so that [EdgeLink] is [EdgeRestart] there.
 func (b *Bridge) SenderPropagator(inner propagation.TextMapPropagator) propagation.TextMapPropagator {
