@@ -89,7 +89,7 @@ func TestClaimedForLong(t *testing.T) {
 		if issued := done(on, t, task); n == 0 {
 			first = issued.TaskID()
 		}
-		for range 9000 { // of the 16384 that are known
+		for range 36000 { // of the 65536 that are known
 			ctx, other := w.start(t.Context(), "other")
 			o.Entered(ctx, nil)
 			other.End()
