@@ -18,11 +18,20 @@ import (
 // given to otelhttp or otelgrpc by their WithPropagators. It decides before anything is
 // verified, so it never looks at who sent the message: what becomes of a trace that comes is
 // Policy.Edge. Baggage is taken only under [EdgeContinue]. What goes out is as inner makes it.
+// It panics if inner is nil.
 func (b *Bridge) EdgePropagator(inner propagation.TextMapPropagator) propagation.TextMapPropagator {
+	given("EdgePropagator", inner)
 	if b.show.policy.Edge == EdgeLink {
 		b.remembers.Store(true)
 	}
 	return &edge{inner, b}
+}
+
+// given panics where there is no propagator to ask.
+func given(name string, inner propagation.TextMapPropagator) {
+	if inner == nil {
+		panic("otelbridge." + name + ": the propagator is nil") //nolint:forbidigo // wiring time: the program has not begun to serve
+	}
 }
 
 type edge struct {
@@ -97,8 +106,9 @@ func (b *Bridge) arrived(ctx context.Context) (*arrival, bool) {
 // do not give the propagator to what takes messages of others out of its own, such as pushes
 // of a queue. Where there is a span already, nothing is taken. Without
 // [WithTaskSpans] and with httpect outermost, no unit of work begins in the span that otelhttp
-// begins, so that [EdgeLink] is [EdgeRestart] there.
+// begins, so that [EdgeLink] is [EdgeRestart] there. It panics if inner is nil.
 func (b *Bridge) SenderPropagator(inner propagation.TextMapPropagator) propagation.TextMapPropagator {
+	given("SenderPropagator", inner)
 	b.remembers.Store(true)
 	return &bySender{edge{inner, b}}
 }
