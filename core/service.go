@@ -6,6 +6,7 @@ package core
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/go-ect/ect/core/dag"
@@ -34,7 +35,8 @@ type serviceOption func(serviceConfig) serviceConfig
 func (f serviceOption) applyService(c serviceConfig) serviceConfig { return f(c) }
 
 // WithTraceParent has tokens say which span issued them, as the member `trace` of `ect_ext`
-// (profile 3.5): f returns the W3C `traceparent` of a context, "" if there is none. It is
+// (profile 3.5): f returns the W3C `traceparent` of a context, "" if there is none; what has not
+// its form, version 00, is left out, as no work may fail for the sake of a trace. It is
 // written where every audience of the token gets [TraceParent], and never goes along as
 // context to one that does not. It is signed, and kept as long as the token is.
 func WithTraceParent(f func(context.Context) string) ServiceOption {
@@ -116,7 +118,9 @@ func (s *Service) Leaked(ctx context.Context, endpoint string, headers []string)
 func (t *Task) issue(ctx context.Context, kind Kind, r IssueRequest) (*Issued, error) {
 	s := t.service
 	if f := s.cfg.traceParent; f != nil && s.mayTrace(r.Audience) {
-		r.Ext.Trace = f(ctx)
+		if p := f(ctx); isTraceParent(p) {
+			r.Ext.Trace = p
+		}
 	}
 	i, err := s.issuer.Issue(ctx, r)
 	if err != nil {
@@ -131,6 +135,21 @@ func (t *Task) issue(ctx context.Context, kind Kind, r IssueRequest) (*Issued, e
 		t.observer.Issued(ctx, i)
 	}
 	return i, nil
+}
+
+// isTraceParent tells whether s has the form of a `traceparent` of version 00 (W3C Trace
+// Context, 3.2).
+func isTraceParent(s string) bool {
+	const form = "00-________________________________-________________-__"
+	if len(s) != len(form) {
+		return false
+	}
+	for i := range len(s) {
+		if form[i] != '_' && s[i] != form[i] || form[i] == '_' && !strings.ContainsRune("0123456789abcdef", rune(s[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // mayTrace tells whether everyone that a token is for may know of its span.

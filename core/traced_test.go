@@ -52,6 +52,9 @@ func TestTraceOfDispatch(t *testing.T) {
 		{"to a peer that gets no trace headers", []core.ServiceOption{traced}, 0, traceParent, ""},
 		{"to a peer that gets baggage alone", []core.ServiceOption{traced}, core.Baggage, traceParent, ""},
 		{"to a peer that gets traceparent", []core.ServiceOption{traced}, core.TraceParent, traceParent, traceParent},
+		{"with what is no traceparent", []core.ServiceOption{traced}, core.TraceParent, strings.Repeat("x", 10_000), ""},
+		{"with one that is no text", []core.ServiceOption{traced}, core.TraceParent, "00-" + strings.Repeat("\xff", 52), ""},
+		{"with one in upper case", []core.ServiceOption{traced}, core.TraceParent, strings.ToUpper(traceParent), ""},
 		{"without a span", []core.ServiceOption{traced}, core.TraceParent, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +81,9 @@ func TestTraceOfDispatch(t *testing.T) {
 			own := ""
 			if len(tt.opts) > 0 {
 				own = tt.span // nobody else sees it
+				if own != traceParent {
+					own = ""
+				}
 			}
 			step, err := task.Step(ctx, "step", core.StepInput{})
 			if err != nil {
