@@ -157,11 +157,10 @@ func Extract(ctx context.Context, s *Service, c Carrier, in ExtractInput) (conte
 	if err != nil {
 		return ctx, nil, err
 	}
-	ctx, o := s.verifier.cfg.observers.entered(ctx, r)
-	t := s.newTask(in.Action, r, r.Workflow(), o)
+	ctx, t := s.begin(ctx, in.Action, r, r.Workflow())
 	t.input = in.Content
 	if from, ok := r.Sender(); ok && from.OutHash().Present && s.verifier.policy.Body != BodyIgnore {
 		t.body = BodyBound
 	}
-	return t.on(ctx, &t.main), t, nil
+	return ctx, t, nil
 }

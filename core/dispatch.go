@@ -99,11 +99,8 @@ func (d *Dispatch) Done() {
 
 // went tells observers that the dispatch went with a call, unless an adapter did.
 func (d *Dispatch) went() {
-	if d.sent.Swap(true) {
-		return
-	}
-	if o := d.task.observer; o != nil {
-		o.Sent(d.ctx, d.issued)
+	if !d.sent.Swap(true) {
+		d.Sent(d.ctx)
 	}
 }
 

@@ -97,9 +97,15 @@ func (s *Service) start(ctx context.Context, action string, r *Received, w Workf
 	if err := s.mayStart(action); err != nil {
 		return ctx, nil, err
 	}
+	ctx, t := s.begin(ctx, action, r, w)
+	return ctx, t, nil
+}
+
+// begin is start where it may.
+func (s *Service) begin(ctx context.Context, action string, r *Received, w Workflow) (context.Context, *Task) {
 	ctx, o := s.verifier.cfg.observers.entered(ctx, r)
 	t := s.newTask(action, r, w, o)
-	return t.on(ctx, &t.main), t, nil
+	return t.on(ctx, &t.main), t
 }
 
 func (s *Service) mayStart(action string) error {

@@ -54,6 +54,9 @@ func TestTraceOfDispatch(t *testing.T) {
 		{"to a peer that gets traceparent", []core.ServiceOption{traced}, core.TraceParent, traceParent, traceParent},
 		{"with what is no traceparent", []core.ServiceOption{traced}, core.TraceParent, strings.Repeat("x", 10_000), ""},
 		{"with one that is no text", []core.ServiceOption{traced}, core.TraceParent, "00-" + strings.Repeat("\xff", 52), ""},
+		{"with one that is too short", []core.ServiceOption{traced}, core.TraceParent, traceParent[:54], ""},
+		{"with one that is too long", []core.ServiceOption{traced}, core.TraceParent, traceParent + "0", ""},
+		{"with one of another version", []core.ServiceOption{traced}, core.TraceParent, "01" + traceParent[2:], ""},
 		{"with one in upper case", []core.ServiceOption{traced}, core.TraceParent, strings.ToUpper(traceParent), ""},
 		{"without a span", []core.ServiceOption{traced}, core.TraceParent, "", ""},
 	} {

@@ -6,15 +6,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/ecttest"
@@ -51,92 +46,13 @@ func exported(t *testing.T, p otelbridge.Policy) ([]*core.Issued, string, *trace
 	return pipe.tokens(), out.String(), tracetest.Of(t, j)
 }
 
-// TestTraces has Jaeger find every task, what each came after, and what was refused.
-func TestTraces(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		policy  otelbridge.Policy
-		carried bool // tokens carry their span contexts
-	}{
-		{"tasks", otelbridge.ShowTasks(), false},
-		{"everything", otelbridge.ShowEverything(), true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			tokens, printed, seen := exported(t, tt.policy)
-			if n := seen.Found(t, tracetest.Issued(tokens)); n != len(tokens) {
-				t.Errorf("%d of %d tasks are found", n, len(tokens))
-			}
-			if n := seen.FanIns(t, tokens, tt.carried); n < 5 {
-				t.Errorf("%d tokens have predecessors in the plural; there are more", n)
-			}
-			seen.OneTrace(t, tokens)
-			seen.Refusals(t, printed)
-		})
-	}
-}
+func TestTraces(t *testing.T) { tracetest.Shows(t, exported, 5) }
 
-// TestTracesOfNothing has Jaeger tell that requests were refused and why, and of no task.
-func TestTracesOfNothing(t *testing.T) {
-	tokens, printed, seen := exported(t, otelbridge.ShowNothing())
-	if n := seen.Found(t, tracetest.Issued(tokens)); n != 0 {
-		t.Errorf("%d of %d tasks are found", n, len(tokens))
-	}
-	seen.Refusals(t, printed)
-}
+func TestTracesOfNothing(t *testing.T) { tracetest.ShowsNothing(t, exported) }
 
-// TestRunTraces has Jaeger show of tokens what -correlation says.
-func TestRunTraces(t *testing.T) {
-	var every []attribute.Key
-	for _, a := range otelbridge.Attributes() {
-		if a.Claim != 0 {
-			every = append(every, a.Key)
-		}
-	}
-	for _, tt := range []struct {
-		name string
-		args []string
-		want []attribute.Key
-	}{
-		{"tasks if nothing is said", nil, []attribute.Key{otelbridge.AttrTaskID, otelbridge.AttrWorkflowID}},
-		{"nothing", []string{"-correlation", "nothing"}, nil},
-		{"everything", []string{"-correlation", "everything"}, every},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			j := jaegertest.Start(t)
-			t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", j.OTLPHTTP()+"/v1/traces")
-			var out bytes.Buffer
-			if err := run(t.Context(), tt.args, &out, t.Output()); err != nil {
-				t.Fatalf("run: %v\n%s", err, &out)
-			}
-			seen, tasks := tracetest.Of(t, j), tracetest.Printed(out.String())
-			if diff := cmp.Diff(tt.want, seen.Claims()); diff != "" {
-				t.Errorf("claims (-want +got):\n%s", diff)
-			}
-			due := 0
-			if tt.want != nil {
-				due = len(tasks)
-			}
-			if n := seen.Found(t, tasks); n != due || len(tasks) == 0 {
-				t.Errorf("%d tasks of %d that were printed are found, want %d", n, len(tasks), due)
-			}
-		})
-	}
-}
+func TestRunTraces(t *testing.T) { tracetest.Correlates(t, run) }
 
-// TestNotDelivered fails a run whose traces nobody takes, when all else was as it should be.
-func TestNotDelivered(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gone.URL)
-	var out bytes.Buffer
-	err := run(t.Context(), nil, &out, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "spans of intake were not delivered") {
-		t.Errorf("run = %v", err)
-	}
-	if !strings.Contains(out.String(), "All as it should be.") {
-		t.Errorf("the run itself:\n%s", &out)
-	}
-}
+func TestNotDelivered(t *testing.T) { tracetest.FailsUndelivered(t, run, "intake") }
 
 // TestServeTraces has Jaeger show what -serve was asked: a task, in a trace that begins at
 // the service, and a refusal.
