@@ -156,39 +156,87 @@ func (e ending) holds(t *testing.T, w *party) {
 	}
 }
 
+// overHTTP has a request end so, at a server whose handler is within around, and returns the
+// service that got it.
+func (e ending) overHTTP(t *testing.T, around func(*party, http.Handler) http.Handler) *party {
+	t.Helper()
+	w, signer, values := e.service(t)
+	var h http.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if e.broken {
+			signer.fail()
+		}
+		if e.small {
+			rw.Header().Set("Large", strings.Repeat("x", httpect.DefaultHeaderBytes-100))
+		}
+		if err := e.do(r.Context()); err != nil {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	if e.strict {
+		h = httpect.Middleware(w.service, httpect.WithMinLevel(core.L2))(h)
+	}
+	server := httptest.NewUnstartedServer(around(w, httpect.Middleware(w.service, httpect.WithMode(e.mode))(h)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header[httpect.FieldName] = values
+	if resp, err := server.Client().Do(req); err == nil { // some endings break the connection
+		resp.Body.Close()
+	}
+	return w
+}
+
+// overGRPC has a call end so, at a server with options beside those of the adapter, and returns
+// the service that got it.
+func (e ending) overGRPC(t *testing.T, stream bool, options func(*party) []grpc.ServerOption) *party {
+	t.Helper()
+	w, signer, values := e.service(t)
+	// What panics ends the program unless somebody recovers.
+	opts := append(options(w),
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (_ any, err error) {
+			defer recovered(&err)
+			return h(ctx, req)
+		}),
+		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
+			defer recovered(&err)
+			return h(srv, ss)
+		}))
+	codec := grpcect.NewCodec(nil)
+	with := []grpcect.Option{grpcect.WithMode(e.mode), grpcect.WithCodec(codec)}
+	if e.small {
+		with = append(with, grpcect.WithMetadataBytes(300))
+	}
+	opts = append(opts, grpcect.ServerOptions(w.service, with...)...)
+	if e.strict {
+		opts = append(opts,
+			grpc.ChainUnaryInterceptor(grpcect.UnaryServerInterceptor(w.service, codec, grpcect.WithMinLevel(core.L2))),
+			grpc.ChainStreamInterceptor(grpcect.StreamServerInterceptor(w.service, codec, grpcect.WithMinLevel(core.L2))))
+	}
+	client := connect(t, listen(t, &talker{on: func(ctx context.Context) error {
+		if e.broken {
+			signer.fail()
+		}
+		return e.do(ctx)
+	}}, opts...))
+	ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{core.CarrierTokens: values})
+	if stream {
+		drain(ctx, client, payload("a"))
+	} else {
+		client.UnaryCall(ctx, &grpc_testing.SimpleRequest{}) //nolint:errcheck // the spans say what came of it
+	}
+	return w
+}
+
 // TestEndingsOverHTTP: every span that the bridge begins ends, however the request does, and
 // says what became of it.
 func TestEndingsOverHTTP(t *testing.T) {
 	for _, e := range endings() {
 		t.Run(e.name, func(t *testing.T) {
-			w, signer, values := e.service(t)
-			var h http.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				if e.broken {
-					signer.fail()
-				}
-				if e.small {
-					rw.Header().Set("Large", strings.Repeat("x", httpect.DefaultHeaderBytes-100))
-				}
-				if err := e.do(r.Context()); err != nil {
-					rw.WriteHeader(http.StatusInternalServerError)
-				}
-			})
-			if e.strict {
-				h = httpect.Middleware(w.service, httpect.WithMinLevel(core.L2))(h)
-			}
-			server := httptest.NewUnstartedServer(httpect.Middleware(w.service, httpect.WithMode(e.mode))(h))
-			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			server.Start()
-			defer server.Close()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header[httpect.FieldName] = values
-			if resp, err := server.Client().Do(req); err == nil { // some endings break the connection
-				resp.Body.Close()
-			}
-			e.holds(t, w)
+			e.holds(t, e.overHTTP(t, func(_ *party, h http.Handler) http.Handler { return h }))
 		})
 	}
 }
@@ -202,43 +250,7 @@ func TestEndingsOverGRPC(t *testing.T) {
 				name = e.name + ", stream"
 			}
 			t.Run(name, func(t *testing.T) {
-				w, signer, values := e.service(t)
-				// What panics ends the program unless somebody recovers.
-				opts := []grpc.ServerOption{
-					grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (_ any, err error) {
-						defer recovered(&err)
-						return h(ctx, req)
-					}),
-					grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
-						defer recovered(&err)
-						return h(srv, ss)
-					}),
-				}
-				with := []grpcect.Option{grpcect.WithMode(e.mode)}
-				if e.small {
-					with = append(with, grpcect.WithMetadataBytes(300))
-				}
-				codec := grpcect.NewCodec(nil)
-				with = append(with, grpcect.WithCodec(codec))
-				opts = append(opts, grpcect.ServerOptions(w.service, with...)...)
-				if e.strict {
-					opts = append(opts,
-						grpc.ChainUnaryInterceptor(grpcect.UnaryServerInterceptor(w.service, codec, grpcect.WithMinLevel(core.L2))),
-						grpc.ChainStreamInterceptor(grpcect.StreamServerInterceptor(w.service, codec, grpcect.WithMinLevel(core.L2))))
-				}
-				client := connect(t, listen(t, &talker{on: func(ctx context.Context) error {
-					if e.broken {
-						signer.fail()
-					}
-					return e.do(ctx)
-				}}, opts...))
-				ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{core.CarrierTokens: values})
-				if stream {
-					drain(ctx, client, payload("a"))
-				} else {
-					client.UnaryCall(ctx, &grpc_testing.SimpleRequest{}) //nolint:errcheck // as above
-				}
-				e.holds(t, w)
+				e.holds(t, e.overGRPC(t, stream, func(*party) []grpc.ServerOption { return nil }))
 			})
 		}
 	}

@@ -4,12 +4,8 @@
 package otelbridge_test
 
 import (
-	"context"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -20,12 +16,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/interop/grpc_testing"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/go-ect/ect/core"
 	"github.com/go-ect/ect/ecttest"
-	"github.com/go-ect/ect/grpcect"
 	"github.com/go-ect/ect/httpect"
 	"github.com/go-ect/ect/otelbridge"
 )
@@ -59,34 +52,7 @@ func (e ending) onForeign(t *testing.T, w *party) {
 func TestEndingsInOtelhttp(t *testing.T) {
 	for _, e := range endings() {
 		t.Run(e.name, func(t *testing.T) {
-			w, signer, values := e.service(t)
-			var h http.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				if e.broken {
-					signer.fail()
-				}
-				if e.small {
-					rw.Header().Set("Large", strings.Repeat("x", httpect.DefaultHeaderBytes-100))
-				}
-				if err := e.do(r.Context()); err != nil {
-					rw.WriteHeader(http.StatusInternalServerError)
-				}
-			})
-			if e.strict {
-				h = httpect.Middleware(w.service, httpect.WithMinLevel(core.L2))(h)
-			}
-			server := httptest.NewUnstartedServer(otel(w, httpect.Middleware(w.service, httpect.WithMode(e.mode))(h), w3c))
-			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			server.Start()
-			defer server.Close()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header[httpect.FieldName] = values
-			if resp, err := server.Client().Do(req); err == nil { // some endings break the connection
-				resp.Body.Close()
-			}
-			e.onForeign(t, w)
+			e.onForeign(t, e.overHTTP(t, func(w *party, h http.Handler) http.Handler { return otel(w, h, w3c) }))
 		})
 	}
 }
@@ -95,31 +61,10 @@ func TestEndingsInOtelhttp(t *testing.T) {
 func TestEndingsInOtelgrpc(t *testing.T) {
 	for _, e := range endings() {
 		t.Run(e.name, func(t *testing.T) {
-			w, signer, values := e.service(t)
-			codec := grpcect.NewCodec(nil)
-			with := []grpcect.Option{grpcect.WithMode(e.mode), grpcect.WithCodec(codec)}
-			if e.small {
-				with = append(with, grpcect.WithMetadataBytes(300))
-			}
-			opts := append([]grpc.ServerOption{
-				grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(w.tracers), otelgrpc.WithPropagators(w3c))),
-				grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (_ any, err error) {
-					defer recovered(&err)
-					return h(ctx, req)
-				}),
-			}, grpcect.ServerOptions(w.service, with...)...)
-			if e.strict {
-				opts = append(opts, grpc.ChainUnaryInterceptor(grpcect.UnaryServerInterceptor(w.service, codec, grpcect.WithMinLevel(core.L2))))
-			}
-			client := connect(t, listen(t, &talker{on: func(ctx context.Context) error {
-				if e.broken {
-					signer.fail()
-				}
-				return e.do(ctx)
-			}}, opts...))
-			ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{core.CarrierTokens: values})
-			client.UnaryCall(ctx, &grpc_testing.SimpleRequest{}) //nolint:errcheck // the span says what came of it
-			e.onForeign(t, w)
+			e.onForeign(t, e.overGRPC(t, false, func(w *party) []grpc.ServerOption {
+				return []grpc.ServerOption{grpc.StatsHandler(
+					otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(w.tracers), otelgrpc.WithPropagators(w3c)))}
+			}))
 		})
 	}
 }
