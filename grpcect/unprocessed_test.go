@@ -95,8 +95,10 @@ func (l *spoiled) Accept() (net.Conn, error) {
 // same token. To the server it is the first.
 func TestUnprocessed(t *testing.T) {
 	for name, answer := range map[string]func(stream uint32) []byte{
+		// The connection is known to go away when the call is made again, or that could come to the
+		// same one: grpc-go makes it again by itself but once.
 		"the stream is refused": func(stream uint32) []byte {
-			return append(http2Frame(frameReset, stream, binary.BigEndian.AppendUint32(nil, codeRefusedStream)), goAway(stream)...)
+			return append(goAway(stream), http2Frame(frameReset, stream, binary.BigEndian.AppendUint32(nil, codeRefusedStream))...)
 		},
 		"the connection goes away": func(uint32) []byte { return goAway(0) },
 	} {
